@@ -1,0 +1,3 @@
+//! guestprep: make a Linux guest fit to become a custom image, prove that it is, put it back.
+
+pub mod parse;

@@ -1,0 +1,3 @@
+//! The guestprep program.
+
+fn main() {}
