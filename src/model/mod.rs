@@ -1,0 +1,21 @@
+//! Values only: what a check, a finding, a report, a plan and a change are.
+//!
+//! Nothing here does I/O, and everything here can be written to JSON and read back. Every other
+//! module may use these types; this one uses none of ours.
+
+mod bytes;
+mod check;
+mod edit;
+mod finding;
+mod plan;
+mod report;
+
+pub use bytes::{ByteString, GuestPath};
+pub use check::{Category, CheckId, Severity};
+pub use edit::{Edit, LineChange, MountRecord};
+pub use finding::{Finding, Impact, Subject, Verdict};
+pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
+pub use report::{
+    CheckResult, Decision, GuestInfo, GuestOs, Remedy, RemedyKind, Report, ReportedFinding,
+    Summary, Tool, VerdictName, Waived,
+};

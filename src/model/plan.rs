@@ -1,0 +1,143 @@
+//! A plan: the ordered steps that `prepare` would take, as data (schema `guestprep.plan/1`).
+
+use serde::{Deserialize, Serialize};
+
+use super::{ByteString, CheckId, GuestPath, MountRecord};
+
+/// The schema that this version writes and reads.
+pub const SCHEMA: &str = "guestprep.plan/1";
+
+/// What `prepare` would do, and on which guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// The profile that the plan was made under.
+    pub profile: String,
+    /// The guest that it was made for; another one refuses it.
+    pub guest: PlanGuest,
+    /// `sha256:` and the hex digest of everything else in the plan.
+    pub digest: String,
+    /// The steps, in the order in which they are taken.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// The schema that this version writes and reads.
+    pub const SCHEMA: &'static str = SCHEMA;
+}
+
+/// How a plan knows its guest again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanGuest {
+    /// `live`, `root`, `image` or `bundle`.
+    pub mode: String,
+    /// The guest's hostname, for a reader.
+    pub hostname: Option<String>,
+    /// What tells this instance from a clone of it; none offline.
+    pub instance_id: Option<String>,
+}
+
+/// One step: one thing that is done, verified and undone as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// `s1`, `s2` ... in the order of the plan.
+    pub id: String,
+    /// The check that asked for it first.
+    pub check: CheckId,
+    /// Every check that asked for a part of it.
+    pub checks: Vec<CheckId>,
+    /// The file that it changes, or the target that it unmounts.
+    pub path: Option<GuestPath>,
+    /// One line for a person.
+    pub summary: String,
+    /// What must be true of the guest for the step to be taken.
+    pub expects: Expects,
+    /// A unified diff, where the step changes text.
+    pub diff: Option<String>,
+    /// Whether rollback can undo it.
+    pub reversible: bool,
+    /// 1 reversible, 2 not.
+    pub phase: u8,
+    /// What is done.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What a step expects to find; `null` where it expects nothing of that kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expects {
+    /// SHA-256 of the file before the step, in hex.
+    pub sha256: Option<String>,
+    /// The mount that is there, as `source on target`.
+    pub mounted: Option<String>,
+    /// The swap that is on.
+    pub swap: Option<GuestPath>,
+    /// That this path does not exist.
+    pub absent: Option<GuestPath>,
+}
+
+/// What a step does. The names are those of the plan's `action` field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum Action {
+    /// Replace lines of a file.
+    EditFile {
+        /// The lines, in ascending order.
+        edits: Vec<LineEdit>,
+        /// SHA-256 of the file after the step, in hex.
+        result_sha256: String,
+    },
+    /// Clear inode flags.
+    SetFlags {
+        /// `immutable`, `append-only`.
+        clear: Vec<String>,
+    },
+    /// Unmount one mount.
+    Unmount {
+        /// The mount, with all that rollback needs.
+        mount: MountRecord,
+    },
+    /// Stop swapping to a device or file.
+    SwapOff {
+        /// As /proc/swaps names it.
+        device: GuestPath,
+        /// Its priority before.
+        priority: i32,
+    },
+    /// Change a systemd unit's state.
+    Unit {
+        /// The unit's full name.
+        unit: String,
+        /// `mask`.
+        change: String,
+    },
+}
+
+impl Action {
+    /// The word that plans and journals use.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::EditFile { .. } => "edit-file",
+            Action::SetFlags { .. } => "set-flags",
+            Action::Unmount { .. } => "unmount",
+            Action::SwapOff { .. } => "swap-off",
+            Action::Unit { .. } => "unit",
+        }
+    }
+}
+
+/// One line before and after, without its line end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineEdit {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What must stand there.
+    pub original: ByteString,
+    /// What will stand there.
+    pub replacement: ByteString,
+}

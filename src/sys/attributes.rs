@@ -1,0 +1,137 @@
+//! What a file is, apart from its content.
+
+use std::collections::BTreeMap;
+
+use rustix::fs::{FileType, Stat};
+use serde::{Deserialize, Serialize};
+
+use crate::model::ByteString;
+
+/// The kind of a directory entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, socket, character or block device: never opened.
+    Special,
+}
+
+/// A moment as the filesystem keeps it: seconds and nanoseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Time {
+    /// Seconds, negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds, 0 to 999,999,999.
+    pub nanoseconds: i64,
+}
+
+/// The inode flags that a person sets and that matter to us (`chattr`, ioctl_iflags(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InodeFlags {
+    /// `i`: cannot be changed, replaced or removed, by root neither.
+    pub immutable: bool,
+    /// `a`: can only grow.
+    pub append_only: bool,
+}
+
+impl InodeFlags {
+    /// Whether either flag stands in the way of a change.
+    pub fn any(self) -> bool {
+        self.immutable || self.append_only
+    }
+
+    /// The flags in the words of plans and reports.
+    pub fn names(self) -> Vec<String> {
+        [(self.immutable, "immutable"), (self.append_only, "append-only")]
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    }
+}
+
+/// What a file is, apart from its content; enough to tell whether it was put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Its kind.
+    pub kind: FileKind,
+    /// Permission bits with setuid, setgid and sticky: the low 12 bits of `st_mode`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last access.
+    pub accessed: Time,
+    /// Last modification.
+    pub modified: Time,
+    /// Hard links.
+    pub links: u64,
+    /// Device number of the filesystem it lies on.
+    pub device: u64,
+    /// Inode number there.
+    pub inode: u64,
+    /// Extended attributes, the SELinux label and ACLs among them; read only when asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub xattrs: BTreeMap<String, ByteString>,
+    /// Inode flags as FS_IOC_GETFLAGS gives them, where the filesystem has them; read only when
+    /// asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<u32>,
+}
+
+impl Attributes {
+    pub(super) fn from_stat(stat: &Stat) -> Self {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => FileKind::Regular,
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::Symlink,
+            _ => FileKind::Special,
+        };
+        Self {
+            kind,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            accessed: time(stat.st_atime, stat.st_atime_nsec),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            links: stat.st_nlink,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            xattrs: BTreeMap::new(),
+            flags: None,
+        }
+    }
+
+    /// Whether both name the same inode.
+    pub fn same_inode(&self, other: &Attributes) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
+    /// Whether `other` is what rollback has to give back: everything but access time, inode
+    /// number and device, which no replacement can keep.
+    pub fn restores(&self, other: &Attributes) -> bool {
+        self.kind == other.kind
+            && self.mode == other.mode
+            && self.uid == other.uid
+            && self.gid == other.gid
+            && self.size == other.size
+            && self.modified == other.modified
+            && self.xattrs == other.xattrs
+            && self.flags == other.flags
+    }
+}
+
+// The nanosecond field's type differs between rustix backends.
+#[allow(clippy::unnecessary_cast, clippy::cast_possible_wrap)]
+fn time(seconds: i64, nanoseconds: u64) -> Time {
+    Time { seconds, nanoseconds: nanoseconds as i64 }
+}

@@ -1,0 +1,37 @@
+//! The time of day and the time that passes.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Now, in RFC 3339, UTC, to the second.
+pub fn now_rfc3339() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Now, as the sortable first part of a run's id.
+pub fn run_stamp() -> String {
+    Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// Today's date, UTC, as waivers write it: `2027-01-01`.
+pub fn today() -> String {
+    Timestamp::now().to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
+}
+
+/// Measures how long a run takes, on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Start measuring.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since the start.
+    pub fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,227 @@
+//! A directory that is held open, and single names in it.
+//!
+//! The journal and every change to a guest go through a `Dir`: once the directory is open, a name
+//! without a slash cannot lead anywhere else, whatever happens to the path above it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use super::{Attributes, Error, ErrorKind, FileKind, Result};
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: String,
+}
+
+impl Dir {
+    pub(super) fn new(fd: OwnedFd, path: String) -> Self {
+        Self { fd, path }
+    }
+
+    /// Open a directory of this machine that the operator named, making it and its parents.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create_on_host(path: &Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        std::fs::create_dir_all(path).map_err(|e| Error::io("make", &shown, &e))?;
+        Self::open_on_host(path)
+    }
+
+    /// Open a directory of this machine that the operator named.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_on_host(path: &Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        let fd = rustix::fs::open(path, directory_flags(), Mode::empty())
+            .map_err(|e| Error::errno("open", &shown, e))?;
+        Ok(Self { fd, path: shown })
+    }
+
+    /// How a message names something in this directory.
+    pub fn shown(&self, name: &str) -> String {
+        format!("{}/{name}", self.path.trim_end_matches('/'))
+    }
+
+    /// How a message names this directory.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn fd(&self) -> impl AsFd + '_ {
+        &self.fd
+    }
+
+    /// Open a directory in this one.
+    ///
+    /// # Errors
+    /// What the system says; a link is refused.
+    pub fn open_dir(&self, name: &str) -> Result<Dir> {
+        let shown = self.shown(name);
+        let flags = directory_flags() | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+            .map_err(|e| Error::errno("open", &shown, e))?;
+        Ok(Dir { fd, path: shown })
+    }
+
+    /// Make a directory in this one that only root may enter, or open it where it exists.
+    ///
+    /// # Errors
+    /// What the system says; a link is refused.
+    pub fn make_dir(&self, name: &str) -> Result<Dir> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
+            Ok(()) => self.sync()?,
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(Error::errno("make", self.shown(name), e)),
+        }
+        self.open_dir(name)
+    }
+
+    /// The names in this directory, sorted.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let entries = rustix::fs::Dir::read_from(&self.fd)
+            .map_err(|e| Error::errno("list", &self.path, e))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::errno("list", &self.path, e))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// What a name is, links not followed; `None` when there is no such name.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn lstat(&self, name: &[u8]) -> Result<Option<Attributes>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Attributes::from_stat(&stat))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(e) => Err(Error::errno("look at", self.shown_bytes(name), e)),
+        }
+    }
+
+    /// A regular file's content; `None` when there is no such name.
+    ///
+    /// # Errors
+    /// What the system says; anything but a regular file is refused unopened.
+    pub fn read(&self, name: &[u8], limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_regular(name, OFlags::RDONLY)? else { return Ok(None) };
+        let shown = self.shown_bytes(name);
+        let mut content = Vec::new();
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|e| Error::io("read", &shown, &e))?;
+        if content.len() as u64 > limit {
+            let cause = format!("it is larger than {limit} bytes");
+            return Err(Error::new("read", shown, ErrorKind::TooLarge, cause));
+        }
+        Ok(Some(content))
+    }
+
+    pub(super) fn open_regular(&self, name: &[u8], access: OFlags) -> Result<Option<File>> {
+        let shown = self.shown_bytes(name);
+        match self.lstat(name)? {
+            None => return Ok(None),
+            Some(seen) if seen.kind != FileKind::Regular => {
+                let cause = "it is not a regular file";
+                return Err(Error::new("open", shown, ErrorKind::NotRegular, cause));
+            }
+            Some(_) => {}
+        }
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+            .map(|fd| Some(File::from(fd)))
+            .map_err(|e| Error::errno("open", shown, e))
+    }
+
+    /// Write a new file that only root may read, and wait until the disk has it.
+    ///
+    /// # Errors
+    /// What the system says; an existing name is refused.
+    pub fn write_new(&self, name: &str, content: &[u8]) -> Result<()> {
+        let mut file = self.create_new(name.as_bytes())?;
+        let shown = self.shown(name);
+        file.write_all(content)
+            .and_then(|()| file.sync_all())
+            .map_err(|e| Error::io("write", &shown, &e))?;
+        self.sync()
+    }
+
+    pub(super) fn create_new(&self, name: &[u8]) -> Result<File> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
+            .map_err(|e| Error::errno("create", self.shown_bytes(name), e))
+    }
+
+    /// Append a record to a file that only root may read, and wait until the disk has it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn append(&self, name: &str, record: &[u8]) -> Result<()> {
+        let shown = self.shown(name);
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let new = self.lstat(name.as_bytes())?.is_none();
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|e| Error::errno("open", &shown, e))?;
+        let mut file = File::from(fd);
+        file.write_all(record)
+            .and_then(|()| file.sync_all())
+            .map_err(|e| Error::io("write", &shown, &e))?;
+        if new {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Remove a name that is no directory; a name that is not there is no error.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(&self, name: &[u8]) -> Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::errno("remove", self.shown_bytes(name), e)),
+        }
+    }
+
+    /// Wait until the disk has this directory's names.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(|e| Error::errno("sync", &self.path, e))
+    }
+
+    pub(super) fn open_lock_file(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
+            .map_err(|e| Error::errno("open", self.shown(name), e))
+    }
+
+    pub(super) fn shown_bytes(&self, name: &[u8]) -> String {
+        self.shown(&crate::model::ByteString::from(name).to_string())
+    }
+}
+
+fn directory_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
+}

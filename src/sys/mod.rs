@@ -1,0 +1,32 @@
+//! The only door to the machine.
+//!
+//! A guest's files come through [`Root`], its kernel's state through [`Kernel`], commands through
+//! [`Runner`], block devices through [`Devices`]. Writing is [`write`]'s and only `change/` may
+//! ask for it. No module outside this one names nix, rustix, pathrs, std::fs or std::process;
+//! `clippy.toml` bans their calls elsewhere, because a probe that read `/etc/fstab` with `std::fs`
+//! would read the host's when `--root` names an image.
+
+mod attributes;
+mod clock;
+mod devices;
+mod dir;
+mod error;
+mod host;
+mod kernel;
+mod lock;
+mod processes;
+mod root;
+mod runner;
+pub mod write;
+
+pub use attributes::{Attributes, FileKind, InodeFlags, Time};
+pub use clock::{Stopwatch, now_rfc3339, run_stamp, today};
+pub use devices::Devices;
+pub use dir::Dir;
+pub use error::{Error, ErrorKind, Result};
+pub use host::{is_root, is_terminal_in, is_terminal_out, machine_state_dir};
+pub use kernel::Kernel;
+pub use lock::Lock;
+pub use processes::{Hold, Holder};
+pub use root::{FsUse, Root};
+pub use runner::{Output, Runner};

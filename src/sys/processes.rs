@@ -1,0 +1,140 @@
+//! Who keeps a filesystem busy.
+//!
+//! Asked only when something is about to be unmounted or would not be: for every process, its
+//! working directory, root, executable, open files and mappings, by the device number of what
+//! they lie on, so that deleted files and other names of the same mount are seen too.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use crate::model::ByteString;
+
+/// A process that keeps a filesystem busy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Its command line, or its name in brackets where it has none.
+    pub command: String,
+    /// What of it lies there.
+    pub hold: Hold,
+    /// The path, as the kernel shows it.
+    pub path: ByteString,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} ({}): {} {}", self.pid, self.command, self.hold, self.path)
+    }
+}
+
+/// What of a process lies on a filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Its working directory.
+    WorkingDirectory,
+    /// Its root directory.
+    RootDirectory,
+    /// Its program.
+    Program,
+    /// An open file.
+    OpenFile,
+    /// A mapped file.
+    Mapping,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hold::WorkingDirectory => "works in",
+            Hold::RootDirectory => "has its root in",
+            Hold::Program => "runs",
+            Hold::OpenFile => "has open",
+            Hold::Mapping => "has mapped",
+        })
+    }
+}
+
+impl Holder {
+    /// Every process of this machine, but this one, that has something on a filesystem, given by
+    /// the `major:minor` of mountinfo; one entry for each path, at most 16 for a process.
+    ///
+    /// A process that ends meanwhile, or that may not be looked into, is passed over.
+    pub fn of_filesystem(device: (u32, u32)) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        for pid in pids() {
+            let base = PathBuf::from(format!("/proc/{pid}"));
+            let mut seen: BTreeSet<(Hold, ByteString)> = BTreeSet::new();
+            for (hold, name) in [
+                (Hold::WorkingDirectory, "cwd"),
+                (Hold::RootDirectory, "root"),
+                (Hold::Program, "exe"),
+            ] {
+                seen.extend(on_device(&base.join(name), device).map(|path| (hold, path)));
+            }
+            for (hold, name) in [(Hold::OpenFile, "fd"), (Hold::Mapping, "map_files")] {
+                let Ok(entries) = std::fs::read_dir(base.join(name)) else { continue };
+                for entry in entries.flatten() {
+                    seen.extend(on_device(&entry.path(), device).map(|path| (hold, path)));
+                }
+            }
+            if !seen.is_empty() {
+                let command = command(pid);
+                holders.extend(seen.into_iter().take(16).map(|(hold, path)| Holder {
+                    pid,
+                    command: command.clone(),
+                    hold,
+                    path,
+                }));
+            }
+        }
+        holders
+    }
+}
+
+fn pids() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let own = std::process::id();
+    let mut pids: Vec<u32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != own)
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// The path behind one of /proc's links, if it lies on the device.
+fn on_device(link: &Path, device: (u32, u32)) -> Option<ByteString> {
+    // STATX_DONT_SYNC: a dead network filesystem that some process has open must not hang us.
+    let flags = AtFlags::STATX_DONT_SYNC;
+    let statx = rustix::fs::statx(CWD, link, flags, StatxFlags::empty()).ok()?;
+    if (statx.stx_dev_major, statx.stx_dev_minor) != device {
+        return None;
+    }
+    let target = std::fs::read_link(link).ok()?;
+    Some(ByteString::from(target.as_os_str().as_bytes()))
+}
+
+fn command(pid: u32) -> String {
+    let Ok(mut system) = System::new() else { return "unknown".to_owned() };
+    let wanted = [Pid::from_u32(pid)];
+    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&wanted), false, kind);
+    let Some(process) = system.process(wanted[0]) else { return "ended meanwhile".to_owned() };
+    let words: Vec<String> =
+        process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let text = if words.is_empty() {
+        format!("[{}]", process.name().to_string_lossy())
+    } else {
+        words.join(" ")
+    };
+    // A command line can be megabytes long and hold control characters.
+    let text: String = text.chars().take(120).collect();
+    ByteString::from(text.as_str()).to_string()
+}

@@ -1,0 +1,175 @@
+//! Commands: an argument vector, a fixed PATH, a clean environment, a time limit.
+//!
+//! Never a shell, never the operator's environment, never for a guest that does not run.
+
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{Error, ErrorKind, Result};
+
+/// Where commands are looked for, in this order.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// The most that is kept of a command's output.
+const MAX_OUTPUT: u64 = 4 << 20;
+
+/// Runs commands on a live guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner {
+    allowed: bool,
+}
+
+/// What a command left behind.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The exit code; 128 + N when signal N ended it, as shells say it.
+    pub code: i32,
+    /// Standard output, at most 4 MiB of it.
+    pub stdout: Vec<u8>,
+    /// Standard error, at most 4 MiB of it.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether the command said that it succeeded.
+    pub fn success(&self) -> bool {
+        self.code == 0
+    }
+
+    /// The first line of standard error, or the exit code, for a message.
+    pub fn complaint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        match text.lines().find(|line| !line.trim().is_empty()) {
+            Some(line) => line.trim().to_owned(),
+            None => format!("it ended with status {}", self.code),
+        }
+    }
+}
+
+impl Runner {
+    /// Runs commands on this machine, which is the guest.
+    pub fn live() -> Self {
+        Self { allowed: true }
+    }
+
+    /// Refuses every command: the guest is a disk or a tree, and the host's answer would be wrong.
+    pub fn refusing() -> Self {
+        Self { allowed: false }
+    }
+
+    /// Run a command to its end, or kill it and all its children at the time limit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] on an offline guest, [`ErrorKind::NotFound`] when there is no such
+    /// command, [`ErrorKind::Timeout`] when it took too long. A command that ran and failed is an
+    /// [`Output`].
+    pub fn run(&self, argv: &[&str], limit: Duration) -> Result<Output> {
+        let name = argv.first().copied().unwrap_or("");
+        if !self.allowed {
+            let cause = "the guest is not running, and the host's answer would not be its own";
+            return Err(Error::new("run", name, ErrorKind::Refused, cause));
+        }
+        tracing::debug!(?argv, "run");
+        let mut child = Command::new(name)
+            .args(&argv[1..])
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|e| Error::io("run", name, &e))?;
+        let stdout = reader(child.stdout.take());
+        let stderr = reader(child.stderr.take());
+        let Some(code) = wait(&mut child, limit).map_err(|e| Error::io("run", name, &e))? else {
+            kill_group(&child);
+            let _ = child.wait();
+            let cause = format!("it took longer than {} s", limit.as_secs());
+            return Err(Error::new("run", name, ErrorKind::Timeout, cause));
+        };
+        Ok(Output {
+            code,
+            stdout: stdout.join().unwrap_or_default(),
+            stderr: stderr.join().unwrap_or_default(),
+        })
+    }
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
+            // Drained beyond the limit, so that the command does not block on a full pipe.
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+        kept
+    })
+}
+
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<i32>> {
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+            return Ok(Some(code));
+        }
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+fn kill_group(child: &Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offline_guest_runs_nothing() {
+        let error = Runner::refusing().run(&["true"], Duration::from_secs(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+    }
+
+    #[test]
+    fn the_environment_is_clean_and_the_shell_absent() {
+        let output = Runner::live().run(&["env"], Duration::from_secs(5)).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["LC_ALL=C", &format!("PATH={PATH}")]);
+        let output = Runner::live().run(&["echo", "$(id)"], Duration::from_secs(5)).unwrap();
+        assert_eq!(output.stdout, b"$(id)\n");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_with_its_children() {
+        let started = Instant::now();
+        let error = Runner::live()
+            .run(&["sh", "-c", "sleep 60 & sleep 60"], Duration::from_millis(200))
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn failure_and_absence_are_told_apart() {
+        let output = Runner::live().run(&["false"], Duration::from_secs(5)).unwrap();
+        assert_eq!(output.code, 1);
+        let missing = Runner::live().run(&["no-such-command-here"], Duration::from_secs(5));
+        assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,396 @@
+//! Writing to a guest. Only `change/` uses this module; a test reads the `use` lines and says so.
+//!
+//! A file is replaced by writing a new one beside it, giving it the old one's owner, mode,
+//! extended attributes and flags, and renaming it over the old name; the directory is synced
+//! last. Where a rename cannot work (the file is a mount point, or has other hard links that must
+//! stay the same file) the content is written in place, which the caller has journalled before.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{IFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags};
+use rustix::io::Errno;
+
+use super::root::as_path;
+use super::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Root, Time};
+use crate::model::{ByteString, GuestPath};
+
+/// The largest file that is edited.
+pub const MAX_FILE: u64 = 16 << 20;
+
+/// The largest extended attribute that Linux stores (XATTR_SIZE_MAX of xattr(7)).
+const MAX_XATTR: usize = 65_536;
+
+/// How many links a path may end in, as the kernel has it (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// The inode flags that chattr(1) sets on a file and that a replacement can and must keep.
+const KEPT_FLAGS: IFlags = IFlags::IMMUTABLE
+    .union(IFlags::APPEND)
+    .union(IFlags::NODUMP)
+    .union(IFlags::NOATIME)
+    .union(IFlags::SYNC)
+    .union(IFlags::NOCOW)
+    .union(IFlags::COMPRESSED);
+
+/// A guest's root that may be written to.
+#[derive(Debug)]
+pub struct RootMut<'a> {
+    root: &'a Root,
+}
+
+/// A name in an open directory of the guest: what is written to.
+#[derive(Debug)]
+pub struct Spot {
+    /// The directory that holds it.
+    pub dir: Dir,
+    /// Its name there.
+    pub name: Vec<u8>,
+    /// Its path in the guest, links resolved.
+    pub path: GuestPath,
+}
+
+/// How a file's content got there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// By renaming a new file over it.
+    Renamed,
+    /// By writing into the file that was there.
+    InPlace,
+}
+
+impl<'a> RootMut<'a> {
+    /// The writable view of a root. For `change/` alone.
+    pub fn new(root: &'a Root) -> Self {
+        Self { root }
+    }
+
+    /// Make a directory of the guest and its parents, or open it where it exists; new ones are
+    /// root's alone.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_dirs(&self, path: &GuestPath) -> Result<Dir> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o700);
+        let handle = self
+            .root
+            .inner()
+            .mkdir_all(as_path(path), &mode)
+            .map_err(|e| Error::pathrs("make", path, &e))?;
+        open_handle(&handle, path)
+    }
+
+    /// The spot of a path, a link at its end not followed.
+    ///
+    /// # Errors
+    /// When the directory above it is not there or may not be opened.
+    pub fn spot(&self, path: &GuestPath) -> Result<Spot> {
+        let parent = path.parent();
+        let handle = self
+            .root
+            .inner()
+            .resolve(as_path(&parent))
+            .map_err(|e| Error::pathrs("open", &parent, &e))?;
+        let dir = open_handle(&handle, &parent)?;
+        Ok(Spot { dir, name: path.name().to_vec(), path: path.clone() })
+    }
+
+    /// The spot of a path with the links at its end followed: what is edited is the file, never
+    /// the link.
+    ///
+    /// # Errors
+    /// As [`RootMut::spot`], and a loop of links.
+    pub fn spot_of_file(&self, path: &GuestPath) -> Result<Spot> {
+        let mut path = path.clone();
+        for _ in 0..MAX_LINKS {
+            match self.root.read_link(&path)? {
+                Some(target) => path = path.parent().join(&target),
+                None => return self.spot(&path),
+            }
+        }
+        Err(Error::new("open", path, ErrorKind::Other, "too many links"))
+    }
+}
+
+impl Spot {
+    /// Everything about the file but its content; `None` when there is no such name.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn attributes(&self) -> Result<Option<Attributes>> {
+        let Some(mut attributes) = self.dir.lstat(&self.name)? else { return Ok(None) };
+        if attributes.kind == FileKind::Regular
+            && let Some(file) = self.dir.open_regular(&self.name, OFlags::RDONLY)?
+        {
+            attributes.xattrs = xattrs(&file, &self.path)?;
+            attributes.flags = match rustix::fs::ioctl_getflags(&file) {
+                Ok(flags) => Some((flags & KEPT_FLAGS).bits()),
+                Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => None,
+                Err(e) => return Err(Error::errno("read the flags of", &self.path, e)),
+            };
+        }
+        Ok(Some(attributes))
+    }
+
+    /// The file's content; `None` when there is no such name.
+    ///
+    /// # Errors
+    /// What the system says; anything but a regular file is refused unopened.
+    pub fn read(&self) -> Result<Option<Vec<u8>>> {
+        self.dir.read(&self.name, MAX_FILE)
+    }
+
+    /// Replace the file's content, keeping what it is. `temporary` is the name of the new file
+    /// until it takes the old one's; `like` says what it shall be, and its times where `times`.
+    ///
+    /// # Errors
+    /// What the system says; the old file is untouched then, unless the content had to be written
+    /// in place.
+    pub fn replace(
+        &self,
+        temporary: &str,
+        content: &[u8],
+        like: &Attributes,
+        times: bool,
+    ) -> Result<Written> {
+        let result = self.replace_unexplained(temporary, content, like, times);
+        result.map_err(|e| self.explain(e))
+    }
+
+    fn replace_unexplained(
+        &self,
+        temporary: &str,
+        content: &[u8],
+        like: &Attributes,
+        times: bool,
+    ) -> Result<Written> {
+        if self.dir.lstat(&self.name)?.is_some_and(|now| now.links > 1) {
+            self.write_in_place(content, like, times)?;
+            return Ok(Written::InPlace);
+        }
+        // A crash may have left it.
+        self.dir.remove(temporary.as_bytes())?;
+        let result = self
+            .write_temporary(temporary, content, like, times)
+            .and_then(|()| self.rename_over(temporary));
+        match result {
+            Ok(()) => {
+                self.dir.sync()?;
+                Ok(Written::Renamed)
+            }
+            Err(error) => {
+                let cleaned = self.dir.remove(temporary.as_bytes());
+                // EBUSY: the name is a mount point, as /etc/resolv.conf is in a container.
+                if error.kind() == ErrorKind::Busy {
+                    self.write_in_place(content, like, times)?;
+                    return Ok(Written::InPlace);
+                }
+                cleaned.and(Err(error))
+            }
+        }
+    }
+
+    fn write_temporary(
+        &self,
+        temporary: &str,
+        content: &[u8],
+        like: &Attributes,
+        times: bool,
+    ) -> Result<()> {
+        let mut file = self.dir.create_new(temporary.as_bytes())?;
+        let fail = |e: Errno| Error::errno("replace", &self.path, e);
+        // The flags first: btrfs takes "no copy-on-write" for an empty file only.
+        set_flags(&file, like.flags, false).map_err(fail)?;
+        file.write_all(content).map_err(|e| Error::io("replace", &self.path, &e))?;
+        rustix::fs::fchown(
+            &file,
+            Some(rustix::fs::Uid::from_raw(like.uid)),
+            Some(rustix::fs::Gid::from_raw(like.gid)),
+        )
+        .map_err(fail)?;
+        for (name, value) in &like.xattrs {
+            rustix::fs::fsetxattr(&file, name.as_str(), value.as_bytes(), XattrFlags::empty())
+                .map_err(fail)?;
+        }
+        // After chown, which clears setuid and setgid.
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(like.mode)).map_err(fail)?;
+        if times {
+            set_times(&file, like).map_err(fail)?;
+        }
+        file.sync_all().map_err(|e| Error::io("replace", &self.path, &e))
+    }
+
+    fn rename_over(&self, temporary: &str) -> Result<()> {
+        rustix::fs::renameat(self.dir.fd(), temporary, self.dir.fd(), self.name.as_slice())
+            .map_err(|e| Error::errno("replace", &self.path, e))
+    }
+
+    fn write_in_place(&self, content: &[u8], like: &Attributes, times: bool) -> Result<()> {
+        let Some(mut file) = self.dir.open_regular(&self.name, OFlags::WRONLY)? else {
+            return Err(Error::new("write", &self.path, ErrorKind::NotFound, "it is gone"));
+        };
+        file.write_all(content)
+            .and_then(|()| file.set_len(content.len() as u64))
+            .map_err(|e| Error::io("write", &self.path, &e))?;
+        if times {
+            set_times(&file, like).map_err(|e| Error::errno("write", &self.path, e))?;
+        }
+        file.sync_all().map_err(|e| Error::io("write", &self.path, &e))
+    }
+
+    /// Say why a write was refused where the bare cause does not.
+    fn explain(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Permission {
+            return error;
+        }
+        let flags = self.flags().unwrap_or_default();
+        match (flags.immutable, flags.append_only) {
+            (true, _) => error.explained("the file is immutable; lsattr shows the i flag"),
+            (_, true) => error.explained("the file is append-only; lsattr shows the a flag"),
+            _ => error,
+        }
+    }
+
+    /// The file's immutable and append-only flags; none where the filesystem has none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flags(&self) -> Result<InodeFlags> {
+        let bits = self.attributes()?.and_then(|a| a.flags).unwrap_or(0);
+        let flags = IFlags::from_bits_retain(bits);
+        Ok(InodeFlags {
+            immutable: flags.contains(IFlags::IMMUTABLE),
+            append_only: flags.contains(IFlags::APPEND),
+        })
+    }
+
+    /// Set the immutable and append-only flags as given, and leave all others.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_flags(&self, wanted: InodeFlags) -> Result<()> {
+        let fail = |e: Errno| Error::errno("set the flags of", &self.path, e);
+        let Some(file) = self.dir.open_regular(&self.name, OFlags::RDONLY)? else {
+            return Err(Error::new(
+                "set the flags of",
+                &self.path,
+                ErrorKind::NotFound,
+                "it is gone",
+            ));
+        };
+        let mut flags = rustix::fs::ioctl_getflags(&file).map_err(fail)?;
+        flags.set(IFlags::IMMUTABLE, wanted.immutable);
+        flags.set(IFlags::APPEND, wanted.append_only);
+        rustix::fs::ioctl_setflags(&file, flags).map_err(fail)
+    }
+
+    /// Make a symbolic link.
+    ///
+    /// # Errors
+    /// What the system says; an existing name is refused.
+    pub fn link_to(&self, target: &str) -> Result<()> {
+        rustix::fs::symlinkat(target, self.dir.fd(), self.name.as_slice())
+            .map_err(|e| Error::errno("link", &self.path, e))?;
+        self.dir.sync()
+    }
+
+    /// Where the link points; `None` when there is no such name or it is no link.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn link_target(&self) -> Result<Option<Vec<u8>>> {
+        match rustix::fs::readlinkat(self.dir.fd(), self.name.as_slice(), Vec::new()) {
+            Ok(target) => Ok(Some(target.into_bytes())),
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(e) => Err(Error::errno("read the link", &self.path, e)),
+        }
+    }
+
+    /// Remove the name, which is no directory.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(&self) -> Result<()> {
+        self.dir.remove(&self.name)?;
+        self.dir.sync()
+    }
+}
+
+impl Dir {
+    /// The directory's own times: last access, last modification.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn times(&self) -> Result<(Time, Time)> {
+        let stat =
+            rustix::fs::fstat(self.fd()).map_err(|e| Error::errno("look at", self.path(), e))?;
+        let attributes = Attributes::from_stat(&stat);
+        Ok((attributes.accessed, attributes.modified))
+    }
+
+    /// Give the directory its times back.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_times(&self, accessed: Time, modified: Time) -> Result<()> {
+        rustix::fs::futimens(self.fd(), &timestamps(accessed, modified))
+            .map_err(|e| Error::errno("set the times of", self.path(), e))
+    }
+}
+
+fn open_handle(handle: &pathrs::Handle, path: &GuestPath) -> Result<Dir> {
+    // A handle is O_PATH; a directory that is synced must be open for reading. `.` of an O_PATH
+    // directory is that directory, so nothing can come between.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(handle.as_fd(), Path::new("."), flags, Mode::empty())
+        .map(|fd| Dir::new(fd, path.to_string()))
+        .map_err(|e| Error::errno("open", path, e))
+}
+
+fn xattrs(file: &File, path: &GuestPath) -> Result<BTreeMap<String, ByteString>> {
+    let fail = |e: Errno| Error::errno("read the attributes of", path, e);
+    let mut list = vec![0_u8; MAX_XATTR];
+    let length = match rustix::fs::flistxattr(file, &mut list) {
+        Ok(length) => length,
+        Err(Errno::OPNOTSUPP) => return Ok(BTreeMap::new()),
+        Err(e) => return Err(fail(e)),
+    };
+    let mut found = BTreeMap::new();
+    for name in list[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        let mut value = vec![0_u8; MAX_XATTR];
+        match rustix::fs::fgetxattr(file, name.as_str(), &mut value) {
+            Ok(length) => {
+                found.insert(name, ByteString::from(&value[..length]));
+            }
+            // Listed and gone again, or listed and not readable (security modules do that).
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(e) => return Err(fail(e)),
+        }
+    }
+    Ok(found)
+}
+
+fn set_flags(file: &File, wanted: Option<u32>, locked: bool) -> std::result::Result<(), Errno> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let mut wanted = IFlags::from_bits_retain(wanted);
+    if !locked {
+        wanted.remove(IFlags::IMMUTABLE | IFlags::APPEND);
+    }
+    let now = rustix::fs::ioctl_getflags(file)?;
+    let next = (now - KEPT_FLAGS) | (wanted & KEPT_FLAGS);
+    if next == now { Ok(()) } else { rustix::fs::ioctl_setflags(file, next) }
+}
+
+fn set_times(file: &File, like: &Attributes) -> std::result::Result<(), Errno> {
+    rustix::fs::futimens(file, &timestamps(like.accessed, like.modified))
+}
+
+fn timestamps(accessed: Time, modified: Time) -> Timestamps {
+    let spec = |time: Time| Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds };
+    Timestamps { last_access: spec(accessed), last_modification: spec(modified) }
+}
