@@ -8,6 +8,7 @@ mod check;
 mod edit;
 mod finding;
 mod plan;
+mod policy;
 mod report;
 
 pub use bytes::{ByteString, GuestPath};
@@ -15,6 +16,7 @@ pub use check::{Category, CheckId, Severity};
 pub use edit::{Edit, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
+pub use policy::{DataDisks, Policy, Umount};
 pub use report::{
     CheckResult, Decision, GuestInfo, GuestOs, Remedy, RemedyKind, Report, ReportedFinding,
     Summary, Tool, VerdictName, Waived,

@@ -1,0 +1,169 @@
+//! Turns `checks/*.toml` into constants, so that no run spends time on reading its own catalogue.
+//!
+//! A file that does not fit the schema, a message key without its text in both languages, or a
+//! severity that does not exist fails the build here, with the file's name.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+#[path = "src/catalog/schema.rs"]
+#[allow(dead_code)]
+mod schema;
+
+use schema::{CheckFile, ProfileFile, RuleFile, TextsFile};
+
+fn main() {
+    println!("cargo::rerun-if-changed=checks");
+    println!("cargo::rerun-if-changed=src/catalog/schema.rs");
+    let mut code = String::new();
+    code.push_str("/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n");
+    for path in toml_files(Path::new("checks")) {
+        let check: CheckFile = read(&path);
+        push_check(&mut code, &path, &check);
+    }
+    code.push_str("];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n");
+    for path in toml_files(Path::new("checks/profiles")) {
+        let profile: ProfileFile = read(&path);
+        push_profile(&mut code, &path, &profile);
+    }
+    code.push_str("];\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("catalogue.rs"), code).expect("OUT_DIR is writable");
+}
+
+fn toml_files(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap_or_else(|e| panic!("cannot list {}: {e}", directory.display()))
+        .map(|entry| entry.expect("a readable entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(|s| s.to_str()).expect("a file name in UTF-8")
+}
+
+fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
+    let RuleFile::Native(probe) = &check.rule;
+    for (language, texts) in [("en", &check.en), ("zh", &check.zh)] {
+        for key in check.findings.keys() {
+            assert!(
+                texts.findings.contains_key(key),
+                "{}: [{language}.findings] has no text for `{key}`",
+                path.display()
+            );
+        }
+        for key in texts.findings.keys() {
+            assert!(
+                check.findings.contains_key(key),
+                "{}: [{language}.findings] has `{key}`, which [findings] does not declare",
+                path.display()
+            );
+        }
+    }
+    assert!(
+        check.en.not_applicable.keys().eq(check.zh.not_applicable.keys()),
+        "{}: [en.not-applicable] and [zh.not-applicable] differ in keys",
+        path.display()
+    );
+    write!(
+        code,
+        "CheckSpec {{ id: {:?}, severity: {}, category: {}, since: {:?}, live: {}, offline: {}, \
+         families: &{:?}, references: &{:?}, rule: Rule::Native({:?}), fix: {}, findings: &[",
+        stem(path),
+        severity(path, &check.severity),
+        category(path, &check.category),
+        check.since,
+        check.on.iter().any(|w| w == "live"),
+        check.on.iter().any(|w| w == "offline"),
+        check.families,
+        check.references,
+        probe,
+        match &check.fix {
+            None => "None".to_owned(),
+            Some(fix) => format!(
+                "Some(FixSpec {{ actions: &{:?}, reversible: {} }})",
+                fix.actions, fix.reversible
+            ),
+        },
+    )
+    .expect("a String takes all");
+    for (key, finding) in &check.findings {
+        let own = match &finding.severity {
+            None => "None".to_owned(),
+            Some(word) => format!("Some({})", severity(path, word)),
+        };
+        write!(code, "FindingSpec {{ key: {key:?}, severity: {own} }}, ").expect("a String takes all");
+    }
+    writeln!(code, "], en: {}, zh: {} }},", texts(&check.en), texts(&check.zh))
+        .expect("a String takes all");
+}
+
+fn texts(texts: &TextsFile) -> String {
+    let pairs = |map: &std::collections::BTreeMap<String, String>| {
+        map.iter().map(|(k, v)| format!("({k:?}, {:?})", v.trim())).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "Texts {{ title: {:?}, why: {:?}, remedy: {:?}, findings: &[{}], not_applicable: &[{}] }}",
+        texts.title.trim(),
+        texts.why.trim(),
+        texts.remedy.trim(),
+        pairs(&texts.findings),
+        pairs(&texts.not_applicable)
+    )
+}
+
+fn push_profile(code: &mut String, path: &Path, profile: &ProfileFile) {
+    let mut rows = String::new();
+    for (id, word) in &profile.severity {
+        assert!(
+            Path::new("checks").join(format!("{id}.toml")).exists(),
+            "{}: there is no check `{id}`",
+            path.display()
+        );
+        let value = if word == "off" {
+            "None".to_owned()
+        } else {
+            format!("Some({})", severity(path, word))
+        };
+        write!(rows, "({id:?}, {value}), ").expect("a String takes all");
+    }
+    writeln!(
+        code,
+        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}] }},",
+        stem(path),
+        profile.en,
+        profile.zh
+    )
+    .expect("a String takes all");
+}
+
+fn severity(path: &Path, word: &str) -> &'static str {
+    match word {
+        "blocker" => "Severity::Blocker",
+        "warning" => "Severity::Warning",
+        "advice" => "Severity::Advice",
+        _ => panic!("{}: there is no severity `{word}`", path.display()),
+    }
+}
+
+fn category(path: &Path, word: &str) -> &'static str {
+    match word {
+        "storage" => "Category::Storage",
+        "boot" => "Category::Boot",
+        "critical-files" => "Category::CriticalFiles",
+        "network" => "Category::Network",
+        "services" => "Category::Services",
+        "identity" => "Category::Identity",
+        "residue" => "Category::Residue",
+        _ => panic!("{}: there is no category `{word}`", path.display()),
+    }
+}

@@ -1,0 +1,294 @@
+//! The operator's configuration: `/etc/guestprep/config.toml`, then `conf.d/*.toml`, later files
+//! over earlier ones, key by key. Unknown keys are errors with line and column.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{CHECKS, check, nearest, profile};
+use crate::model::{DataDisks, Severity, Umount};
+
+/// One configuration file, or several merged.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The profile, unless `--profile` names one.
+    pub profile: Option<String>,
+    /// `[mounts]`.
+    #[serde(default)]
+    pub mounts: Mounts,
+    /// `[swap]`.
+    #[serde(default)]
+    pub swap: Swap,
+    /// `[kdump]`.
+    #[serde(default)]
+    pub kdump: Kdump,
+    /// `[dns]`.
+    #[serde(default)]
+    pub dns: Dns,
+    /// `[clean]`.
+    #[serde(default)]
+    pub clean: Clean,
+    /// `[checks.<id>]`.
+    #[serde(default)]
+    pub checks: BTreeMap<String, CheckSettings>,
+    /// `[daemon]`.
+    #[serde(default)]
+    pub daemon: Daemon,
+}
+
+/// `[mounts]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mounts {
+    /// What becomes of entries on data disks.
+    pub data_disks: Option<DataDisks>,
+    /// Whether data disks are unmounted.
+    pub umount: Option<Umount>,
+    /// Sources and targets that lie on the system disk.
+    pub system: Option<Vec<String>>,
+    /// Whether `prepare` may clear the immutable flag of a file that it has to edit.
+    pub clear_flags: Option<bool>,
+}
+
+/// `[swap]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Swap {
+    /// `off`, `keep` or a size.
+    pub want: Option<SwapWant>,
+}
+
+/// `[swap] want`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub enum SwapWant {
+    /// `off` or `keep`.
+    Word(SwapWord),
+    /// `{ size = "2GiB" }`.
+    Sized {
+        /// The size of the swap file.
+        size: String,
+    },
+}
+
+/// `[swap] want`, as a word.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwapWord {
+    /// No swap in the image.
+    Off,
+    /// As it is.
+    Keep,
+}
+
+/// `[kdump]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kdump {
+    /// `keep`, `off` or `on`.
+    pub want: Option<KdumpWant>,
+}
+
+/// `[kdump] want`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum KdumpWant {
+    /// As it is.
+    Keep,
+    /// Off.
+    Off,
+    /// On.
+    On,
+}
+
+/// `[dns]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Dns {
+    /// `auto`, `on` or `off`.
+    pub single_request_reopen: Option<DnsWant>,
+}
+
+/// `[dns] single-request-reopen`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsWant {
+    /// Where the distribution needs it.
+    Auto,
+    /// Everywhere.
+    On,
+    /// Nowhere.
+    Off,
+}
+
+/// `[clean]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Clean {
+    /// What is not cleaned.
+    pub keep: Option<Vec<String>>,
+}
+
+/// `[checks.<id>]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CheckSettings {
+    /// Every finding of the check weighs this.
+    pub severity: Option<Severity>,
+    /// `false`: not run.
+    pub enabled: Option<bool>,
+    /// Why its findings do not count, and until when: `why, until 2027-01-01`.
+    pub waive: Option<String>,
+}
+
+/// `[daemon]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Daemon {
+    /// The unix socket.
+    pub socket: Option<String>,
+    /// Whether it may change the guest.
+    pub allow_changes: Option<bool>,
+    /// Where the Prometheus text file goes.
+    pub textfile: Option<String>,
+}
+
+/// A configuration that cannot be used, with the file and, where it has one, line and column.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {reason}")]
+pub struct ConfigError {
+    file: String,
+    reason: String,
+}
+
+impl Config {
+    /// Read one file's text.
+    ///
+    /// # Errors
+    /// Whatever is not TOML, an unknown key, a value of the wrong kind: with line and column.
+    pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+        let fail = |reason: String| ConfigError { file: file.display().to_string(), reason };
+        let config: Config = toml::from_str(text).map_err(|e| fail(at_position(text, &e)))?;
+        for id in config.checks.keys() {
+            if check(id).is_none() {
+                let hint = nearest(id, CHECKS.iter().map(|c| c.id))
+                    .map(|name| format!("; did you mean {name}?"))
+                    .unwrap_or_default();
+                let position = position_of(text, id);
+                return Err(fail(format!("{position}there is no check {id}{hint}")));
+            }
+        }
+        if let Some(name) = &config.profile
+            && profile(name).is_none()
+        {
+            let position = position_of(text, name);
+            return Err(fail(format!(
+                "{position}there is no profile {name}; there are clone, share and import"
+            )));
+        }
+        Ok(config)
+    }
+
+    /// Put `later` over this one, key by key.
+    pub fn merge(&mut self, later: Config) {
+        fn over<T>(base: &mut Option<T>, later: Option<T>) {
+            if later.is_some() {
+                *base = later;
+            }
+        }
+        over(&mut self.profile, later.profile);
+        over(&mut self.mounts.data_disks, later.mounts.data_disks);
+        over(&mut self.mounts.umount, later.mounts.umount);
+        over(&mut self.mounts.system, later.mounts.system);
+        over(&mut self.mounts.clear_flags, later.mounts.clear_flags);
+        over(&mut self.swap.want, later.swap.want);
+        over(&mut self.kdump.want, later.kdump.want);
+        over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
+        over(&mut self.clean.keep, later.clean.keep);
+        over(&mut self.daemon.socket, later.daemon.socket);
+        over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
+        over(&mut self.daemon.textfile, later.daemon.textfile);
+        for (id, settings) in later.checks {
+            let base = self.checks.entry(id).or_default();
+            over(&mut base.severity, settings.severity);
+            over(&mut base.enabled, settings.enabled);
+            over(&mut base.waive, settings.waive);
+        }
+    }
+}
+
+/// `line 3, column 5: unknown field ...`, on one line.
+fn at_position(text: &str, error: &toml::de::Error) -> String {
+    let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
+    let message = error.message().trim().replace('\n', " ");
+    format!("{position}{message}")
+}
+
+fn position_of(text: &str, word: &str) -> String {
+    text.find(word).map(|at| position(text, at)).unwrap_or_default()
+}
+
+fn position(text: &str, at: usize) -> String {
+    let before = &text[..at.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(Path::new("/etc/guestprep/config.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_line_and_column() {
+        let text = error("profile = \"clone\"\n[mounts]\n  data-disk = \"keep\"\n");
+        assert!(text.starts_with("/etc/guestprep/config.toml: line 3, column 3: unknown field `data-disk`"), "{text}");
+        assert!(error("[mounts]\numount = \"always\"\n").contains("line 2, column 10"));
+        assert!(error("profile = \n").contains("line 1, column"));
+    }
+
+    #[test]
+    fn a_misspelt_check_is_named_with_its_place_and_its_neighbour() {
+        let text = error("\n[checks.fstab-data-disc]\nenabled = false\n");
+        assert!(text.contains("line 2, column 9: there is no check fstab-data-disc; did you mean fstab-data-disk?"), "{text}");
+    }
+
+    #[test]
+    fn every_key_of_the_design_is_understood() {
+        let text = r#"
+profile = "share"
+[mounts]
+data-disks = "nofail"
+umount = "never"
+system = ["UUID=1234", "/srv"]
+[swap]
+want = { size = "2GiB" }
+[kdump]
+want = "keep"
+[dns]
+single-request-reopen = "auto"
+[clean]
+keep = ["ssh-host-keys", "logs"]
+[checks.image-size]
+severity = "warning"
+enabled = true
+waive = "small on purpose, until 2027-01-01"
+[daemon]
+socket = "/run/guestprep/guestprep.sock"
+allow-changes = false
+textfile = "/var/lib/prometheus/node-exporter/guestprep.prom"
+"#;
+        let mut config = Config::parse(Path::new("c"), text).unwrap();
+        assert_eq!(config.mounts.data_disks, Some(DataDisks::Nofail));
+        let later = Config::parse(Path::new("d"), "[mounts]\ndata-disks = \"keep\"\n").unwrap();
+        config.merge(later);
+        assert_eq!(config.mounts.data_disks, Some(DataDisks::Keep));
+        assert_eq!(config.mounts.umount, Some(Umount::Never));
+    }
+}

@@ -1,0 +1,90 @@
+//! What a check's TOML file may say. Shared with `build.rs`, so it names nothing of ours.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// One `checks/<check-id>.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CheckFile {
+    /// `blocker`, `warning` or `advice`, under the profile `clone`; other profiles may differ.
+    pub severity: String,
+    /// The category's word.
+    pub category: String,
+    /// The version that first had the check.
+    pub since: String,
+    /// `live`, `offline` or both.
+    pub on: Vec<String>,
+    /// Distribution families; empty means all.
+    #[serde(default)]
+    pub families: Vec<String>,
+    /// Where the rule comes from.
+    pub references: Vec<String>,
+    /// How it is judged.
+    pub rule: RuleFile,
+    /// What `prepare` does about it.
+    pub fix: Option<FixFile>,
+    /// Every message key that its probe files.
+    pub findings: BTreeMap<String, FindingFile>,
+    /// English.
+    pub en: TextsFile,
+    /// Chinese.
+    pub zh: TextsFile,
+}
+
+/// `[rule]`: the closed set of ways to judge.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum RuleFile {
+    /// A probe of that name.
+    Native(String),
+}
+
+/// `[fix]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FixFile {
+    /// The plan's action words.
+    pub actions: Vec<String>,
+    /// Whether rollback undoes it.
+    pub reversible: bool,
+}
+
+/// `[findings.<key>]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FindingFile {
+    /// Where a finding weighs differently from its check.
+    pub severity: Option<String>,
+}
+
+/// `[en]` and `[zh]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TextsFile {
+    /// What the check is called.
+    pub title: String,
+    /// Why it matters: whole sentences.
+    pub why: String,
+    /// What to do: whole sentences.
+    pub remedy: String,
+    /// A message for each key, with named values in braces.
+    pub findings: BTreeMap<String, String>,
+    /// A sentence for each reason why the question does not arise.
+    #[serde(default)]
+    pub not_applicable: BTreeMap<String, String>,
+}
+
+/// One `checks/profiles/<profile>.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProfileFile {
+    /// One sentence: what the profile is for.
+    pub en: String,
+    /// The same in Chinese.
+    pub zh: String,
+    /// Severities that differ from the checks' own; `off` leaves a check out.
+    #[serde(default)]
+    pub severity: BTreeMap<String, String>,
+}

@@ -1,0 +1,57 @@
+//! What the operator wants of a guest: the part of profile and configuration that probes heed.
+
+use serde::{Deserialize, Serialize};
+
+use super::GuestPath;
+
+/// What is wanted of mounts, swap, kdump and the resolver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What becomes of fstab entries on data disks.
+    pub data_disks: DataDisks,
+    /// Whether `prepare` unmounts data disks.
+    pub umount: Umount,
+    /// Sources (`UUID=...`, `/dev/vda2`) and targets (`/srv`) that the operator says lie on the
+    /// system disk, for guests whose disks cannot be seen.
+    pub system: Vec<String>,
+    /// The system disk, by device or filesystem UUID, as `--system-disk` gives it.
+    pub system_disk: Option<String>,
+    /// Files whose immutable flag `prepare` may clear.
+    pub clear_flags: bool,
+    /// Names of checks whose findings must not be mended automatically.
+    pub manual_only: Vec<String>,
+}
+
+/// `[mounts] data-disks`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataDisks {
+    /// Comment the lines out: the image carries the system disk alone.
+    #[default]
+    Comment,
+    /// Keep the lines and add `nofail`.
+    Nofail,
+    /// The image carries formatted data-disk snapshots: entries by UUID with `nofail` may stay.
+    Keep,
+}
+
+/// `[mounts] umount`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Umount {
+    /// Unmount data disks that nothing uses; refuse when something does.
+    #[default]
+    WhenIdle,
+    /// Leave mounts to the operator.
+    Never,
+}
+
+impl Policy {
+    /// Whether the operator placed this fstab source or target on the system disk.
+    pub fn places_on_system(&self, source: &str, target: Option<&GuestPath>) -> bool {
+        self.system.iter().any(|named| {
+            named == source
+                || target.is_some_and(|t| named.starts_with('/') && GuestPath::from(named.as_str()) == *t)
+        })
+    }
+}
