@@ -1,1 +1,23 @@
 //! Bytes in, values out.
+//!
+//! Every module here is pure: it does no I/O, imports nothing else of this crate and never panics, whatever the bytes.
+//! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
+//! every byte string, so that an edit of one line changes that line and nothing else.
+
+pub mod crypttab;
+pub mod fields;
+pub mod fstab;
+pub mod key_value;
+pub mod lines;
+pub mod marker;
+pub mod mountinfo;
+pub mod octal;
+pub mod options;
+pub mod os_release;
+pub mod passwd;
+pub mod release_file;
+pub mod source;
+pub mod swaps;
+pub mod timespan;
+pub mod unit;
+pub mod unit_name;
