@@ -4,20 +4,26 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+mod crc;
 pub mod crypttab;
+mod field;
 pub mod fields;
 pub mod fstab;
 pub mod key_value;
 pub mod lines;
+pub mod lvm_metadata;
 pub mod marker;
 pub mod mountinfo;
 pub mod octal;
 pub mod options;
 pub mod os_release;
+pub mod partition_table;
 pub mod passwd;
 pub mod release_file;
 pub mod source;
+pub mod superblock;
 pub mod swaps;
 pub mod timespan;
 pub mod unit;
 pub mod unit_name;
+pub mod window;

@@ -1,0 +1,12 @@
+//! The parsers of on-disk formats against the tools that make them and against libblkid.
+//!
+//! Every image is a file, made by the format's own tool. LVM needs a block device and so a loop device and root.
+//! Packages of Debian: btrfs-progs cryptsetup-bin dosfstools e2fsprogs fdisk gdisk genisoimage lvm2 mdadm squashfs-tools
+//! util-linux xfsprogs.
+
+mod ext;
+mod filesystems;
+mod hostile;
+mod members;
+mod tables;
+mod tools;
