@@ -1,0 +1,164 @@
+//! What systemd does with fstab, crypttab and units. The rules were read from boots of systemd 252
+//! (tests/vm/impact.tsv) and agree with systemd-fstab-generator(8), systemd.mount(5) and
+//! systemd-cryptsetup-generator(8).
+
+use super::{Absence, BootItem, Fields, ItemKind, Origin, Pull};
+use crate::guest::{Fact, Guest};
+use crate::model::{ByteString, GuestPath};
+use crate::parse::options::Options;
+use crate::parse::source::Source;
+use crate::parse::timespan::{self, TimeSpan};
+use crate::parse::unit::UnitFile;
+
+/// systemd's DefaultTimeoutStartSec and DefaultDeviceTimeoutSec (systemd-system.conf(5)), seconds.
+const DEFAULT_WAIT: u64 = 90;
+
+/// How long boot waits for a device.
+pub struct Waits {
+    default: Option<u64>,
+}
+
+impl Waits {
+    /// The default of this guest: `DefaultDeviceTimeoutSec=` where it is known (systemd 252 and
+    /// later), else `DefaultTimeoutStartSec=`, else 90 s.
+    pub fn read(guest: &Guest) -> Fact<Self> {
+        let mut paths = vec![GuestPath::from("/etc/systemd/system.conf")];
+        let directory = GuestPath::from("/etc/systemd/system.conf.d");
+        for name in guest.root().list(&directory)?.unwrap_or_default() {
+            if name.ends_with(b".conf") {
+                paths.push(directory.join(&name));
+            }
+        }
+        let (mut device, mut start) = (None, None);
+        for path in paths {
+            let Some(text) = guest.file(&path.to_string())? else { continue };
+            let file = UnitFile::parse(&text);
+            let span = |key| file.get_last("Manager", key).and_then(timespan::parse);
+            device = span("DefaultDeviceTimeoutSec").or(device);
+            start = span("DefaultTimeoutStartSec").or(start);
+        }
+        Ok(Self { default: device.or(start).map_or(Some(DEFAULT_WAIT), seconds) })
+    }
+
+    /// How long boot waits for a device with these options; `None` for ever.
+    pub fn of(&self, options: &Options) -> Option<u64> {
+        let wanted = options
+            .value("x-systemd.device-timeout")
+            .or_else(|| options.value("comment=systemd.device-timeout"));
+        match wanted.and_then(timespan::parse) {
+            Some(span) => seconds(span),
+            None => self.default,
+        }
+    }
+}
+
+/// A span in whole seconds, rounded up; 0 means no limit, as in JobRunningTimeoutSec=.
+fn seconds(span: TimeSpan) -> Option<u64> {
+    match span {
+        TimeSpan::Infinity => None,
+        TimeSpan::Finite(span) if span.is_zero() => None,
+        TimeSpan::Finite(span) => Some(span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+    }
+}
+
+pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
+    let options = fields.options;
+    if fields.is_swap {
+        // `nofail` turns Requires= into Wants=, but the swap unit stays ordered before
+        // swap.target, so boot waits for its device all the same.
+        return if fields.noauto() { Pull::Never } else { Pull::Awaited };
+    }
+    if fields.is_at("/") {
+        // The root is mounted already. With the wrong source systemd-remount-fs fails, and a root
+        // that the kernel mounted read-only stays so: nothing that writes comes up.
+        return if root_is_writable(guest) { Pull::Background } else { Pull::Required };
+    }
+    if fields.is_at("/usr") {
+        return Pull::Required; // Mounted in the initramfs, whatever the options say.
+    }
+    if options.has("x-systemd.automount") || options.has("comment=systemd.automount") {
+        return Pull::OnAccess;
+    }
+    let required_by: Vec<&[u8]> = options.values("x-systemd.required-by").collect();
+    let wanted_by = options.values("x-systemd.wanted-by").next().is_some();
+    if !required_by.is_empty() || wanted_by {
+        // These replace the link from local-fs.target, and `noauto` has no say then.
+        return if fields.nofail() {
+            Pull::Background
+        } else if required_by.contains(&&b"local-fs.target"[..]) {
+            Pull::Required
+        } else {
+            Pull::Awaited
+        };
+    }
+    if fields.noauto() {
+        Pull::Never
+    } else if fields.nofail() {
+        Pull::Background
+    } else if fields.is_network() {
+        Pull::Awaited // Required by remote-fs.target, which multi-user.target only wants.
+    } else {
+        Pull::Required
+    }
+}
+
+/// Whether the kernel mounts the root read-write by itself: `rw` on the command line.
+fn root_is_writable(guest: &Guest) -> bool {
+    let Some(kernel) = guest.kernel() else { return false };
+    let Ok(Some(cmdline)) = kernel.proc("/cmdline") else { return false };
+    let words = cmdline.split(u8::is_ascii_whitespace);
+    words.filter(|w| matches!(*w, b"rw" | b"ro")).next_back() == Some(b"rw")
+}
+
+pub fn crypttab_pull(options: &Options) -> Pull {
+    if options.switch("noauto", "auto") == Some(true) {
+        Pull::Never
+    } else if options.switch("nofail", "fail") == Some(true) {
+        Pull::Background
+    } else {
+        Pull::Awaited // Required by cryptsetup.target, which sysinit.target only wants.
+    }
+}
+
+/// The units that boot would start, as items.
+pub fn read_units(guest: &Guest, items: &mut Vec<BootItem>) -> Fact<()> {
+    let waits = Waits::read(guest)?;
+    for unit in &guest.units()?.units {
+        let options = Options::systemd(unit.options.as_bytes());
+        let source = Source::parse(unit.what.as_bytes());
+        let required = unit
+            .pulled_by
+            .iter()
+            .any(|(puller, required)| *required && puller == "local-fs.target");
+        let pull = if unit.is_automount() {
+            Pull::OnAccess
+        } else if options.switch("nofail", "fail") == Some(true) && !required && !unit.is_swap() {
+            Pull::Background
+        } else if required {
+            Pull::Required
+        } else {
+            Pull::Awaited // Ordered before local-fs.target or swap.target by default.
+        };
+        items.push(BootItem {
+            origin: Origin::Unit { name: unit.name.clone(), path: unit.path.clone() },
+            kind: if unit.is_automount() {
+                ItemKind::Automount
+            } else if unit.is_swap() {
+                ItemKind::Swap
+            } else {
+                ItemKind::Mount
+            },
+            source_text: ByteString::from(unit.what.as_bytes()),
+            place: guest.place(&source, unit.target.as_ref())?,
+            source,
+            target: unit.target.clone(),
+            fstype: unit.fstype.clone(),
+            wait: waits.of(&options),
+            options,
+            pull,
+            needs: Vec::new(),
+            absence: Absence::Present,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The block devices of a running machine and what lies on what, as /sys/class/block tells it.
+
+use super::{Fact, Guest, Unknown};
+use crate::model::GuestPath;
+use crate::sys::Kernel;
+
+/// What a block device is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A whole disk.
+    Disk,
+    /// A partition, by its number.
+    Partition(u32),
+    /// A device-mapper device: a logical volume, an opened LUKS volume, multipath.
+    Mapped {
+        /// Its name below /dev/mapper.
+        name: String,
+        /// Its device-mapper uuid, which starts with the subsystem: `LVM-`, `CRYPT-`, `mpath-`.
+        uuid: String,
+    },
+    /// A software RAID array.
+    Raid,
+    /// A loop device.
+    Loop {
+        /// The file behind it.
+        file: GuestPath,
+        /// Whether it goes when its last user goes: mount(8) made it for the file.
+        autoclear: bool,
+    },
+    /// Made of memory: ram, zram.
+    Memory,
+    /// An optical or floppy drive.
+    Removable,
+}
+
+/// One block device with a size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// The kernel's name: `vda1`, `dm-0`.
+    pub name: String,
+    /// Its number.
+    pub number: (u32, u32),
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// What it lies on, as indices: a partition's disk, a mapped device's or array's members.
+    pub parents: Vec<usize>,
+}
+
+impl BlockDevice {
+    /// The node in /dev.
+    pub fn path(&self) -> String {
+        format!("/dev/{}", self.name.replace('!', "/"))
+    }
+
+    /// The name that a person knows it by: /dev/mapper/NAME for a mapped device.
+    pub fn known_as(&self) -> String {
+        match &self.kind {
+            DeviceKind::Mapped { name, .. } => format!("/dev/mapper/{name}"),
+            _ => self.path(),
+        }
+    }
+}
+
+/// The block devices of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disks {
+    /// Every device with a size, sorted by name.
+    pub devices: Vec<BlockDevice>,
+}
+
+impl Disks {
+    /// The device of that kernel name.
+    pub fn by_name(&self, name: &str) -> Option<usize> {
+        self.devices.iter().position(|d| d.name == name)
+    }
+
+    /// The device of that number.
+    pub fn by_number(&self, number: (u32, u32)) -> Option<usize> {
+        self.devices.iter().position(|d| d.number == number)
+    }
+
+    /// The mapped device of that name below /dev/mapper.
+    pub fn by_mapped_name(&self, wanted: &str) -> Option<usize> {
+        self.devices
+            .iter()
+            .position(|d| matches!(&d.kind, DeviceKind::Mapped { name, .. } if name == wanted))
+    }
+
+    /// The disks that a device lies on in the end: itself where it lies on nothing.
+    pub fn disks_under(&self, device: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut open = vec![device];
+        let mut seen = vec![false; self.devices.len()];
+        while let Some(at) = open.pop() {
+            if std::mem::replace(&mut seen[at], true) {
+                continue;
+            }
+            let parents = &self.devices[at].parents;
+            if parents.is_empty() {
+                found.push(at);
+            }
+            open.extend(parents);
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The devices that lie directly on a device.
+    pub fn children(&self, device: usize) -> impl Iterator<Item = usize> + '_ {
+        self.devices
+            .iter()
+            .enumerate()
+            .filter(move |(_, d)| d.parents.contains(&device))
+            .map(|(at, _)| at)
+    }
+
+    /// The disks themselves: what lies on nothing and is neither memory nor removable.
+    pub fn disks(&self) -> impl Iterator<Item = usize> + '_ {
+        self.devices
+            .iter()
+            .enumerate()
+            .filter(|(_, d)| {
+                d.parents.is_empty() && !matches!(d.kind, DeviceKind::Memory | DeviceKind::Removable)
+            })
+            .map(|(at, _)| at)
+    }
+
+    /// The names of disks, for a message.
+    pub fn names(&self, disks: &[usize]) -> String {
+        disks.iter().map(|at| self.devices[*at].path()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub(super) fn read(guest: &Guest) -> Fact<Disks> {
+    let Some(kernel) = guest.kernel.as_ref().or(guest.host.as_ref()) else {
+        return Err(Unknown("no kernel tells which disks there are".to_owned()));
+    };
+    from_kernel(kernel)
+}
+
+fn from_kernel(kernel: &Kernel) -> Fact<Disks> {
+    let names = kernel.sys_list("/class/block")?.unwrap_or_default();
+    let mut found: Vec<(BlockDevice, Vec<String>)> = Vec::new();
+    for name in names {
+        let Ok(name) = String::from_utf8(name) else { continue };
+        if let Some(device) = one(kernel, &name)? {
+            found.push(device);
+        }
+    }
+    let index = |wanted: &str| found.iter().position(|(d, _)| d.name == wanted);
+    let parents: Vec<Vec<usize>> =
+        found.iter().map(|(_, names)| names.iter().filter_map(|n| index(n)).collect()).collect();
+    let devices = found
+        .into_iter()
+        .zip(parents)
+        .map(|((device, _), parents)| BlockDevice { parents, ..device })
+        .collect();
+    Ok(Disks { devices })
+}
+
+/// One device and the names of those it lies on; `None` for one without a size, which is an
+/// unbound loop device, an empty drive, an unused zram.
+fn one(kernel: &Kernel, name: &str) -> Fact<Option<(BlockDevice, Vec<String>)>> {
+    let base = format!("/class/block/{name}");
+    let text = |file: &str| -> Fact<Option<String>> {
+        let content = kernel.sys(&format!("{base}/{file}"))?;
+        Ok(content.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    };
+    // In sectors of 512 bytes whatever the disk's own are.
+    let size = text("size")?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0) * 512;
+    if size == 0 {
+        return Ok(None);
+    }
+    let Some(number) = text("dev")?.as_deref().and_then(parse_number) else { return Ok(None) };
+    let slaves = || -> Fact<Vec<String>> {
+        let names = kernel.sys_list(&format!("{base}/slaves"))?.unwrap_or_default();
+        Ok(names.into_iter().filter_map(|n| String::from_utf8(n).ok()).collect())
+    };
+    let (kind, under) = if let Some(partition) = text("partition")? {
+        let link = kernel.sys_link(&base)?.unwrap_or_default();
+        let above = String::from_utf8_lossy(&link).rsplit('/').nth(1).map(str::to_owned);
+        (DeviceKind::Partition(partition.parse().unwrap_or(0)), above.into_iter().collect())
+    } else if name.starts_with("dm-") {
+        let kind = DeviceKind::Mapped {
+            name: text("dm/name")?.unwrap_or_default(),
+            uuid: text("dm/uuid")?.unwrap_or_default(),
+        };
+        (kind, slaves()?)
+    } else if name.starts_with("md") {
+        (DeviceKind::Raid, slaves()?)
+    } else if name.starts_with("loop") {
+        let file = kernel.sys(&format!("{base}/loop/backing_file"))?.unwrap_or_default();
+        let kind = DeviceKind::Loop {
+            file: GuestPath::new(&file),
+            autoclear: text("loop/autoclear")?.as_deref() == Some("1"),
+        };
+        (kind, Vec::new())
+    } else if name.starts_with("ram") || name.starts_with("zram") {
+        (DeviceKind::Memory, Vec::new())
+    } else if name.starts_with("sr") || name.starts_with("fd") {
+        (DeviceKind::Removable, Vec::new())
+    } else {
+        // An NVMe disk behind multipath, and disks below bcache and the like, have slaves too.
+        (DeviceKind::Disk, slaves()?)
+    };
+    let device = BlockDevice { name: name.to_owned(), number, size, kind, parents: Vec::new() };
+    Ok(Some((device, under)))
+}
+
+fn parse_number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}

@@ -1,0 +1,189 @@
+//! What a block device carries: its filesystem's UUID and label, its partition's.
+//!
+//! Read from the superblock itself where the device may be read; else from what udev noted of it
+//! in /run/udev/data, which an ordinary user may read.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::{DeviceKind, Fact, Guest, Unknown};
+use crate::parse::partition_table::{self, PartitionTable, TableError};
+use crate::parse::superblock::{self, Superblock, Unidentified};
+use crate::parse::window::{MAX_READS, Window};
+use crate::sys::{ErrorKind, Kernel};
+
+/// What a device carries. All of it may be missing: an empty disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The filesystem's type as blkid(8) prints it.
+    pub fstype: Option<String>,
+    /// Its UUID as blkid(8) prints it.
+    pub uuid: Option<Vec<u8>>,
+    /// Its label.
+    pub label: Option<Vec<u8>>,
+    /// The partition's UUID.
+    pub part_uuid: Option<Vec<u8>>,
+    /// The partition's name.
+    pub part_label: Option<Vec<u8>>,
+    /// The superblock, where it was read.
+    pub superblock: Option<Superblock>,
+}
+
+#[derive(Default)]
+pub(super) struct Identities {
+    devices: RefCell<BTreeMap<usize, Fact<Identity>>>,
+    tables: RefCell<BTreeMap<usize, Fact<Option<PartitionTable>>>>,
+}
+
+impl Guest {
+    /// What a block device carries, by its index in [`Guest::disks`].
+    ///
+    /// # Errors
+    /// When neither the device nor udev's note of it can be read.
+    pub fn identity(&self, device: usize) -> Fact<Identity> {
+        if let Some(known) = self.facts.identities.devices.borrow().get(&device) {
+            return known.clone();
+        }
+        let made = self.make_identity(device);
+        self.facts.identities.devices.borrow_mut().insert(device, made.clone());
+        made
+    }
+
+    fn make_identity(&self, at: usize) -> Fact<Identity> {
+        let disks = self.disks()?;
+        let device = &disks.devices[at];
+        let Some(kernel) = self.kernel.as_ref().or(self.host.as_ref()) else {
+            return Err(Unknown("no kernel tells which disks there are".to_owned()));
+        };
+        let Some(devices) = kernel.devices() else { return self.from_udev(at) };
+        let look = |window: &Window| match superblock::identify(window) {
+            Ok(found) => Ok(Ok(found)),
+            Err(Unidentified::Unread(unread)) => Err(unread.0),
+            Err(other) => Ok(Err(other.to_string())),
+        };
+        let wanted = superblock::wanted(device.size);
+        let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
+        let superblock = match through_window(device.size, wanted, read, look) {
+            Ok(Ok(found)) => found,
+            Ok(Err(reason)) => return Err(Unknown(format!("{}: {reason}", device.path()))),
+            // Without the right to read the device, or without its node, udev may still know.
+            Err(Look::Sys(error))
+                if matches!(error.kind(), ErrorKind::Permission | ErrorKind::NotFound) =>
+            {
+                return self.from_udev(at).map_err(|_| Unknown::from(error));
+            }
+            Err(Look::Sys(error)) => return Err(error.into()),
+            Err(Look::Endless) => {
+                return Err(Unknown(format!("{}: its superblock leads nowhere", device.path())));
+            }
+        };
+        let mut identity = Identity {
+            fstype: superblock.as_ref().map(|s| s.kind.name().to_owned()),
+            uuid: superblock.as_ref().and_then(|s| s.uuid.clone()).map(String::into_bytes),
+            label: superblock.as_ref().and_then(|s| s.label.clone()),
+            superblock,
+            ..Identity::default()
+        };
+        if let DeviceKind::Partition(number) = device.kind
+            && let Some(disk) = device.parents.first()
+            && let Ok(Some(table)) = self.partition_table(*disk)
+            && let Some(entry) = table.partitions.iter().find(|p| p.number == number)
+        {
+            identity.part_uuid = entry.uuid.clone().map(String::into_bytes);
+            identity.part_label = entry.name.clone().map(String::into_bytes);
+        }
+        Ok(identity)
+    }
+
+    /// The partition table of a disk; `None` when it has none.
+    ///
+    /// # Errors
+    /// When the disk may not be read or its table cannot be right.
+    pub fn partition_table(&self, disk: usize) -> Fact<Option<PartitionTable>> {
+        if let Some(known) = self.facts.identities.tables.borrow().get(&disk) {
+            return known.clone();
+        }
+        let made = self.make_partition_table(disk);
+        self.facts.identities.tables.borrow_mut().insert(disk, made.clone());
+        made
+    }
+
+    fn make_partition_table(&self, at: usize) -> Fact<Option<PartitionTable>> {
+        let disks = self.disks()?;
+        let device = &disks.devices[at];
+        let kernel: Option<&Kernel> = self.kernel.as_ref().or(self.host.as_ref());
+        let Some((kernel, devices)) = kernel.and_then(|k| k.devices().map(|d| (k, d))) else {
+            return Err(Unknown(format!("{} cannot be read", device.path())));
+        };
+        let sector = kernel.sys(&format!("/class/block/{}/queue/logical_block_size", device.name))?;
+        let sector = sector.and_then(|t| String::from_utf8(t).ok()?.trim().parse::<u32>().ok());
+        let look = |window: &Window| match partition_table::parse(window, sector) {
+            Ok(found) => Ok(Ok(found)),
+            Err(TableError::Unread(unread)) => Err(unread.0),
+            Err(other) => Ok(Err(other.to_string())),
+        };
+        let wanted = partition_table::wanted(device.size);
+        let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
+        match through_window(device.size, wanted, read, look) {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(reason)) => Err(Unknown(format!("{}: {reason}", device.path()))),
+            Err(Look::Sys(error)) => Err(error.into()),
+            Err(Look::Endless) => {
+                Err(Unknown(format!("{}: its partition table leads nowhere", device.path())))
+            }
+        }
+    }
+
+    /// What udev noted of a device (`E:ID_FS_UUID_ENC=...` in /run/udev/data/b<major>:<minor>).
+    fn from_udev(&self, at: usize) -> Fact<Identity> {
+        let device = &self.disks()?.devices[at];
+        let path = format!("/run/udev/data/b{}:{}", device.number.0, device.number.1);
+        let Some(content) = self.file(&path)? else {
+            return Err(Unknown(format!("{} cannot be read, and udev knows nothing of it", device.path())));
+        };
+        let value = |key: &str| -> Option<Vec<u8>> {
+            let prefix = format!("E:{key}=");
+            content
+                .split(|b| *b == b'\n')
+                .find_map(|line| line.strip_prefix(prefix.as_bytes()))
+                .map(<[u8]>::to_vec)
+        };
+        let decoded = |key: &str| value(key).map(|v| crate::parse::source::udev_decode(&v));
+        Ok(Identity {
+            fstype: value("ID_FS_TYPE").map(|v| String::from_utf8_lossy(&v).into_owned()),
+            uuid: decoded("ID_FS_UUID_ENC").or_else(|| value("ID_FS_UUID")),
+            label: decoded("ID_FS_LABEL_ENC").or_else(|| value("ID_FS_LABEL")),
+            part_uuid: value("ID_PART_ENTRY_UUID"),
+            part_label: decoded("ID_PART_ENTRY_NAME"),
+            superblock: None,
+        })
+    }
+}
+
+/// Why a look through a window failed.
+enum Look {
+    Sys(crate::sys::Error),
+    Endless,
+}
+
+/// Read what a parser wants, and what it asks for then, until it answers.
+fn through_window<T>(
+    size: u64,
+    wanted: Vec<Range<u64>>,
+    read: impl Fn(&[Range<u64>]) -> crate::sys::Result<Vec<(u64, Vec<u8>)>>,
+    look: impl Fn(&Window) -> Result<T, Range<u64>>,
+) -> Result<T, Look> {
+    let mut window = Window::new(size);
+    let mut ranges = wanted;
+    for _ in 0..MAX_READS {
+        for (offset, bytes) in read(&ranges).map_err(Look::Sys)? {
+            window.insert(offset, bytes);
+        }
+        match look(&window) {
+            Ok(answer) => return Ok(answer),
+            Err(more) => ranges = vec![more],
+        }
+    }
+    Err(Look::Endless)
+}

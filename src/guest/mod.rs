@@ -1,0 +1,322 @@
+//! What the guest is: facts, each computed once, on demand, and kept.
+//!
+//! A probe asks a [`Guest`]; it never parses a file that another has parsed, and never looks at
+//! the machine itself. A fact that could not be had is an [`Unknown`], the same for every probe
+//! that asks. Nothing here judges, and nothing here writes.
+
+mod boot;
+mod disks;
+mod identity;
+mod mounts;
+mod os;
+mod place;
+mod system_disk;
+mod units;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::model::{GuestPath, Policy};
+use crate::parse::crypttab::Crypttab;
+use crate::parse::fstab::Fstab;
+use crate::sys::{self, Attributes, FsUse, InodeFlags, Kernel, Root, Runner};
+
+pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull};
+pub use disks::{BlockDevice, DeviceKind, Disks};
+pub use identity::Identity;
+pub use mounts::{Mounts, OtherNamespace};
+pub use os::{Family, Init, Os};
+pub use place::Place;
+pub use system_disk::SystemDisks;
+pub use units::{BootUnit, UnitTable};
+
+/// No file of a guest's configuration is larger than this.
+pub const MAX_FILE: u64 = 16 << 20;
+
+/// A fact that could not be had, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unknown(pub String);
+
+impl From<sys::Error> for Unknown {
+    fn from(error: sys::Error) -> Self {
+        Unknown(error.to_string())
+    }
+}
+
+/// A fact, or why it could not be had.
+pub type Fact<T> = Result<T, Unknown>;
+
+/// Where the guest comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// This machine, running.
+    Live,
+    /// A directory that holds a guest's tree.
+    Tree,
+}
+
+impl Mode {
+    /// The word that reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Live => "live",
+            Mode::Tree => "root",
+        }
+    }
+}
+
+/// A guest and everything that was found out about it so far.
+pub struct Guest {
+    mode: Mode,
+    root: Root,
+    kernel: Option<Kernel>,
+    host: Option<Kernel>,
+    runner: Runner,
+    policy: Policy,
+    facts: Facts,
+}
+
+#[derive(Default)]
+struct Facts {
+    files: RefCell<BTreeMap<GuestPath, Fact<Option<Rc<Vec<u8>>>>>>,
+    os: OnceCell<Fact<Os>>,
+    init: OnceCell<Fact<Init>>,
+    fstab: OnceCell<Fact<Option<Fstab>>>,
+    crypttab: OnceCell<Fact<Option<Crypttab>>>,
+    mounts: OnceCell<Fact<Mounts>>,
+    disks: OnceCell<Fact<Disks>>,
+    system_disks: OnceCell<Fact<SystemDisks>>,
+    units: OnceCell<Fact<UnitTable>>,
+    boot: OnceCell<Fact<Boot>>,
+    identities: identity::Identities,
+}
+
+impl Guest {
+    /// This machine.
+    ///
+    /// # Errors
+    /// When its root, /proc or /sys cannot be opened.
+    pub fn live(policy: Policy) -> sys::Result<Self> {
+        Ok(Self {
+            mode: Mode::Live,
+            root: Root::open(Path::new("/"))?,
+            kernel: Some(Kernel::live()?),
+            host: None,
+            runner: Runner::live(),
+            policy,
+            facts: Facts::default(),
+        })
+    }
+
+    /// The tree below a directory of this machine. The machine's kernel is asked for one thing
+    /// only: which disk the tree lies on, where the directory is a filesystem's root.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn tree(path: &Path, policy: Policy) -> sys::Result<Self> {
+        Ok(Self {
+            mode: Mode::Tree,
+            root: Root::open(path)?,
+            kernel: None,
+            host: Kernel::live().ok(),
+            runner: Runner::refusing(),
+            policy,
+            facts: Facts::default(),
+        })
+    }
+
+    /// A recorded live guest: its tree, and a directory with its `proc` and `sys`. For fixtures.
+    ///
+    /// # Errors
+    /// When either cannot be opened.
+    pub fn recorded(root: &Path, kernel: &Path, policy: Policy) -> sys::Result<Self> {
+        Ok(Self {
+            mode: Mode::Live,
+            root: Root::open(root)?,
+            kernel: Some(Kernel::recorded(kernel)?),
+            host: None,
+            runner: Runner::refusing(),
+            policy,
+            facts: Facts::default(),
+        })
+    }
+
+    /// Where the guest comes from.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What the operator wants of it.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Its files.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Its running kernel; none when it is a tree.
+    pub fn kernel(&self) -> Option<&Kernel> {
+        self.kernel.as_ref()
+    }
+
+    /// Runs commands on it; refuses when it does not run.
+    pub fn runner(&self) -> Runner {
+        self.runner
+    }
+
+    /// A regular file's content, read once; `None` when the path names nothing.
+    ///
+    /// # Errors
+    /// What [`Root::read`] says.
+    pub fn file(&self, path: &str) -> Fact<Option<Rc<Vec<u8>>>> {
+        let path = GuestPath::from(path);
+        if let Some(known) = self.facts.files.borrow().get(&path) {
+            return known.clone();
+        }
+        let read = self.root.read(&path, MAX_FILE).map(|c| c.map(Rc::new)).map_err(Unknown::from);
+        self.facts.files.borrow_mut().insert(path, read.clone());
+        read
+    }
+
+    /// What a path is, links followed; `None` when it names nothing.
+    ///
+    /// # Errors
+    /// What [`Root::stat`] says.
+    pub fn stat(&self, path: &GuestPath) -> Fact<Option<Attributes>> {
+        Ok(self.root.stat(path)?)
+    }
+
+    /// The immutable and append-only flags of a path; `None` when it names nothing.
+    ///
+    /// # Errors
+    /// What [`Root::flags`] says.
+    pub fn flags(&self, path: &GuestPath) -> Fact<Option<InodeFlags>> {
+        Ok(self.root.flags(path)?)
+    }
+
+    /// Space and inodes of the filesystem that a path lies on.
+    ///
+    /// # Errors
+    /// What [`Root::fs_use`] says.
+    pub fn fs_use(&self, path: &GuestPath) -> Fact<Option<FsUse>> {
+        Ok(self.root.fs_use(path)?)
+    }
+
+    /// /etc/fstab; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn fstab(&self) -> Fact<Option<&Fstab>> {
+        let fact = self.facts.fstab.get_or_init(|| {
+            Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content)))
+        });
+        fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// /etc/crypttab; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn crypttab(&self) -> Fact<Option<&Crypttab>> {
+        let fact = self.facts.crypttab.get_or_init(|| {
+            Ok(self.file("/etc/crypttab")?.map(|content| Crypttab::parse(&content)))
+        });
+        fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// The distribution.
+    ///
+    /// # Errors
+    /// When its release files cannot be read.
+    pub fn os(&self) -> Fact<&Os> {
+        keep(&self.facts.os, || os::read(self))
+    }
+
+    /// What runs as process 1 after boot.
+    ///
+    /// # Errors
+    /// When the files that tell cannot be looked at.
+    pub fn init(&self) -> Fact<Init> {
+        keep(&self.facts.init, || os::init(self)).copied()
+    }
+
+    /// What is mounted now.
+    ///
+    /// # Errors
+    /// On a guest that does not run, and when mountinfo cannot be read.
+    pub fn mounts(&self) -> Fact<&Mounts> {
+        keep(&self.facts.mounts, || mounts::read(self))
+    }
+
+    /// The block devices and what lies on what.
+    ///
+    /// # Errors
+    /// When there is no kernel to ask.
+    pub fn disks(&self) -> Fact<&Disks> {
+        keep(&self.facts.disks, || disks::read(self))
+    }
+
+    /// Which disks are the system's.
+    ///
+    /// # Errors
+    /// When what it rests on cannot be read.
+    pub fn system_disks(&self) -> Fact<&SystemDisks> {
+        keep(&self.facts.system_disks, || system_disk::find(self))
+    }
+
+    /// The mount, automount and swap units that boot would start.
+    ///
+    /// # Errors
+    /// When the unit directories cannot be read.
+    pub fn units(&self) -> Fact<&UnitTable> {
+        keep(&self.facts.units, || units::read(self))
+    }
+
+    /// Everything that boot would mount, swap to or decrypt, and what its absence does.
+    ///
+    /// # Errors
+    /// When fstab, crypttab or units cannot be read.
+    pub fn boot(&self) -> Fact<&Boot> {
+        keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// The hostname: the kernel's on a live guest, else /etc/hostname's.
+    pub fn hostname(&self) -> Option<String> {
+        let running = self.kernel.as_ref().and_then(|k| k.proc("/sys/kernel/hostname").ok().flatten());
+        let bytes = match running {
+            Some(bytes) => bytes,
+            None => self.file("/etc/hostname").ok().flatten()?.to_vec(),
+        };
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The running kernel's release.
+    pub fn kernel_release(&self) -> Option<String> {
+        let bytes = self.kernel.as_ref()?.proc("/sys/kernel/osrelease").ok().flatten()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// What tells this instance from a clone of it: cloud-init's instance id, or the DMI product
+    /// UUID, which a hypervisor gives each instance. None when the guest does not run, or when
+    /// neither may be read.
+    pub fn instance_id(&self) -> Option<String> {
+        let kernel = self.kernel.as_ref()?;
+        let uuid = kernel.sys("/class/dmi/id/product_uuid").ok().flatten();
+        let text = match uuid {
+            Some(bytes) => bytes,
+            None => self.file("/var/lib/cloud/data/instance-id").ok().flatten()?.to_vec(),
+        };
+        let text = String::from_utf8_lossy(&text).trim().to_lowercase();
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+fn keep<T>(cell: &OnceCell<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {
+    cell.get_or_init(make).as_ref().map_err(Clone::clone)
+}

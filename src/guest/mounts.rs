@@ -1,0 +1,171 @@
+//! What is mounted now.
+
+use super::{Fact, Guest, Unknown};
+use crate::parse::lines::LineError;
+use crate::parse::mountinfo::{Mount, Mountinfo};
+use crate::parse::swaps::{Swap, Swaps};
+use crate::sys::{ErrorKind, Kernel};
+
+/// The mounts and swaps of a running guest.
+#[derive(Clone, Debug, Default)]
+pub struct Mounts {
+    /// The mounts that this process sees.
+    pub own: Mountinfo,
+    /// The mounts that process 1 sees, where it lives in another mount namespace of this guest.
+    pub of_init: Option<Mountinfo>,
+    /// The swaps that are on.
+    pub swaps: Vec<Swap>,
+}
+
+/// A mount namespace that is neither ours nor process 1's.
+#[derive(Clone, Debug)]
+pub struct OtherNamespace {
+    /// A process that lives in it.
+    pub pid: u32,
+    /// That process's name.
+    pub command: String,
+    /// What is mounted there.
+    pub mounts: Mountinfo,
+}
+
+impl Mounts {
+    /// Every mount that this process or process 1 sees, each once.
+    pub fn all(&self) -> impl Iterator<Item = &Mount> {
+        let other = self.of_init.iter().flat_map(|info| &info.mounts).filter(|theirs| {
+            !self.own.mounts.iter().any(|ours| {
+                ours.device == theirs.device
+                    && ours.mount_point.value == theirs.mount_point.value
+                    && ours.root.value == theirs.root.value
+            })
+        });
+        self.own.mounts.iter().chain(other)
+    }
+
+    /// The mount that a path lies in: the last one of the deepest mount points above it.
+    pub fn holding(&self, path: &[u8]) -> Option<&Mount> {
+        self.own
+            .mounts
+            .iter()
+            .filter(|mount| {
+                let point = mount.mount_point.value.as_slice();
+                point == b"/"
+                    || path
+                        .strip_prefix(point)
+                        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+            })
+            .max_by_key(|mount| mount.mount_point.value.len())
+    }
+}
+
+pub(super) fn read(guest: &Guest) -> Fact<Mounts> {
+    let Some(kernel) = guest.kernel() else {
+        return Err(Unknown("the guest is not running".to_owned()));
+    };
+    let own = mountinfo(kernel, "/self/mountinfo")?
+        .ok_or_else(|| Unknown("/proc/self/mountinfo is not there".to_owned()))?;
+    let of_init = init_mounts(kernel, &own)?;
+    let swaps = match kernel.proc("/swaps")? {
+        None => Vec::new(), // A kernel without swap has no such file.
+        Some(text) => {
+            let swaps = Swaps::parse(&text);
+            refuse_errors("/proc/swaps", &swaps.errors)?;
+            swaps.swaps
+        }
+    };
+    Ok(Mounts { own, of_init, swaps })
+}
+
+fn mountinfo(kernel: &Kernel, path: &str) -> Fact<Option<Mountinfo>> {
+    let text = match kernel.proc(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let info = Mountinfo::parse(&text);
+    refuse_errors(&format!("/proc{path}"), &info.errors)?;
+    Ok(Some(info))
+}
+
+/// A table that cannot be read whole proves nothing about what is not in it.
+fn refuse_errors(path: &str, errors: &[LineError]) -> Fact<()> {
+    match errors.first() {
+        None => Ok(()),
+        Some(error) => Err(Unknown(format!("{path}:{}: {}", error.line, error.reason))),
+    }
+}
+
+/// The mounts of process 1, if it lives in another mount namespace and has this guest's root:
+/// in a container or a chroot, process 1 may be somebody else's.
+fn init_mounts(kernel: &Kernel, own: &Mountinfo) -> Fact<Option<Mountinfo>> {
+    let namespace = |pid: &str| kernel.proc_link(&format!("/{pid}/ns/mnt"));
+    match (namespace("self"), namespace("1")) {
+        (Ok(Some(ours)), Ok(Some(theirs))) if ours == theirs => return Ok(None),
+        // Without the right to look at process 1, or on a recorded kernel: compare what is there.
+        (Ok(_), Ok(_)) => {}
+        (Err(error), _) | (_, Err(error)) if error.kind() == ErrorKind::Permission => {}
+        (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+    }
+    let theirs = match mountinfo(kernel, "/1/mountinfo") {
+        Ok(theirs) => theirs,
+        // hidepid: an ordinary user sees no process but its own.
+        Err(_) if !kernel.is_live() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(theirs.filter(|theirs| same_root(own, theirs) && theirs != own))
+}
+
+fn same_root(a: &Mountinfo, b: &Mountinfo) -> bool {
+    match (a.at(b"/"), b.at(b"/")) {
+        (Some(a), Some(b)) => a.device == b.device && a.root.value == b.root.value,
+        _ => false,
+    }
+}
+
+impl Guest {
+    /// The mount namespaces of this guest beside our own and process 1's, each once. A service
+    /// with a private view can keep a data disk mounted that everyone else has unmounted.
+    ///
+    /// # Errors
+    /// When the processes cannot be listed or, without privilege, looked into.
+    pub fn other_namespaces(&self) -> Fact<Vec<OtherNamespace>> {
+        let Some(kernel) = self.kernel() else {
+            return Err(Unknown("the guest is not running".to_owned()));
+        };
+        let own = &self.mounts()?.own;
+        let mut seen = Vec::new();
+        for pid in ["self", "1"] {
+            if let Ok(Some(namespace)) = kernel.proc_link(&format!("/{pid}/ns/mnt")) {
+                seen.push(namespace);
+            }
+        }
+        let mut found = Vec::new();
+        for name in kernel.proc_list("/")?.unwrap_or_default() {
+            let Some(pid) = std::str::from_utf8(&name).ok().and_then(|n| n.parse::<u32>().ok()) else {
+                continue;
+            };
+            let namespace = match kernel.proc_link(&format!("/{pid}/ns/mnt")) {
+                Ok(Some(namespace)) => namespace,
+                Ok(None) => continue, // It ended meanwhile.
+                Err(error) if error.kind() == ErrorKind::Permission => {
+                    return Err(Unknown(
+                        "the mount namespaces of other processes can only be seen by root".to_owned(),
+                    ));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if seen.contains(&namespace) {
+                continue;
+            }
+            seen.push(namespace);
+            // EINVAL and an empty file: the process is ending and has left its namespace.
+            let Ok(Some(text)) = kernel.proc(&format!("/{pid}/mountinfo")) else { continue };
+            let mounts = Mountinfo::parse(&text);
+            if same_root(own, &mounts) {
+                let comm = kernel.proc(&format!("/{pid}/comm")).ok().flatten().unwrap_or_default();
+                let command = String::from_utf8_lossy(&comm).trim().to_owned();
+                found.push(OtherNamespace { pid, command, mounts });
+            }
+        }
+        Ok(found)
+    }
+}

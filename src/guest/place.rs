@@ -1,0 +1,425 @@
+//! Where a mount source lies: on the system disk, on a data disk, nowhere.
+//!
+//! What counts is the clone: an instance with a copy of the system disk and no other disk. A
+//! source that is found on both kinds of disk is there; one that is found on a data disk alone
+//! will be missing.
+
+use super::system_disk::SYSTEM_TARGETS;
+use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks};
+use crate::model::{ByteString, GuestPath};
+use crate::parse::source::{LinkKind, Source};
+
+/// Where a mount source lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On the system disk: a clone has it.
+    System {
+        /// The device, where it is known.
+        device: Option<usize>,
+    },
+    /// On a data disk: a clone lacks it.
+    Data {
+        /// The device, where it is known.
+        device: Option<usize>,
+        /// The disk, for a message.
+        disk: String,
+    },
+    /// On no disk that this guest has: a clone lacks it too.
+    Missing,
+    /// On the system disk, but under a name that is this very disk's serial number: the clone's
+    /// disk has another.
+    Serial {
+        /// The device.
+        device: usize,
+    },
+    /// No device at all: tmpfs, a network filesystem.
+    NoDevice,
+    /// In a file or directory of another filesystem, which decides.
+    Inside(GuestPath),
+    /// Could not be told, and why.
+    Untold(String),
+}
+
+impl Guest {
+    /// Where a source lies, for the target that it is mounted on.
+    ///
+    /// # Errors
+    /// When the facts that it rests on could not be had.
+    pub fn place(&self, source: &Source, target: Option<&GuestPath>) -> Fact<Place> {
+        match source {
+            Source::Network(_) | Source::Keyword(_) => return Ok(Place::NoDevice),
+            Source::File(path) => return Ok(Place::Inside(GuestPath::new(path))),
+            _ => {}
+        }
+        if self.policy.places_on_system(&shown(source), target) {
+            return Ok(Place::System { device: None });
+        }
+        match self.system_disks()? {
+            SystemDisks::Unseen => self.place_in_tree(source),
+            system @ SystemDisks::Known(_) => match self.mode {
+                Mode::Live => self.place_live(source, system),
+                Mode::Tree => self.place_on_mounted_tree(source, system),
+            },
+        }
+    }
+
+    fn place_live(&self, source: &Source, system: &SystemDisks) -> Fact<Place> {
+        let disks = self.disks()?;
+        let found = match source {
+            Source::Path(path) => self.device_at(disks, path).into_iter().collect(),
+            Source::DiskLink { kind: LinkKind::Id | LinkKind::Path, .. } | Source::Id(_) => {
+                match self.by_link(disks, source)? {
+                    Linked::Found(device) => vec![device],
+                    Linked::Nothing => Vec::new(),
+                    Linked::Untold(why) => return Ok(Place::Untold(why)),
+                }
+            }
+            _ => match self.carriers(disks, source)? {
+                Ok(found) => found,
+                Err(why) => return Ok(Place::Untold(why)),
+            },
+        };
+        if let Some(device) = found.iter().copied().find(|at| self.stays(disks, system, *at)) {
+            return Ok(if is_serial_link(source) {
+                Place::Serial { device }
+            } else {
+                Place::System { device: Some(device) }
+            });
+        }
+        Ok(match found.first() {
+            Some(device) => Place::Data {
+                device: Some(*device),
+                disk: disks.names(&disks.disks_under(*device)),
+            },
+            None => Place::Missing,
+        })
+    }
+
+    /// Whether a clone has the device: it lies on system disks alone, and is no loop device, which
+    /// nothing sets up again before fstab is read.
+    fn stays(&self, disks: &Disks, system: &SystemDisks, device: usize) -> bool {
+        match system {
+            SystemDisks::Known(known) if known.contains(&device) => true,
+            _ => {
+                !disks
+                    .disks_under(device)
+                    .iter()
+                    .any(|at| matches!(disks.devices[*at].kind, DeviceKind::Loop { .. }) && !self.is_system(*at))
+                    && system.hold(disks, device)
+            }
+        }
+    }
+
+    fn is_system(&self, disk: usize) -> bool {
+        matches!(self.system_disks(), Ok(SystemDisks::Known(known)) if known.contains(&disk))
+    }
+
+    /// Whether a device of a live guest lies, at least in part, on a disk that a clone lacks; and
+    /// that disk's name. A loop device that mount(8) made for a file lies where the file does.
+    ///
+    /// # Errors
+    /// When the disks could not be told apart.
+    pub fn data_disk_under(&self, device: usize) -> Fact<Option<String>> {
+        let disks = self.disks()?;
+        let SystemDisks::Known(system) = self.system_disks()? else { return Ok(None) };
+        let mut foreign = Vec::new();
+        for disk in disks.disks_under(device) {
+            if system.contains(&disk) || matches!(disks.devices[disk].kind, DeviceKind::Memory) {
+                continue;
+            }
+            if let DeviceKind::Loop { file, autoclear: true } = &disks.devices[disk].kind
+                && self.stat(file)?.is_some()
+            {
+                let mount = self.mounts()?.holding(file.as_bytes());
+                let devices = match mount {
+                    Some(mount) => self.devices_of_mount(mount)?.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                for below in devices.into_iter().filter(|at| *at != device) {
+                    if let Some(name) = self.data_disk_under(below)? {
+                        return Ok(Some(name));
+                    }
+                }
+                continue;
+            }
+            foreign.push(disk);
+        }
+        Ok((!foreign.is_empty()).then(|| disks.names(&foreign)))
+    }
+
+    /// The device that a path in /dev leads to: through links where udev made them, by the names
+    /// of device mapper where it did not.
+    pub(super) fn device_at(&self, disks: &Disks, path: &[u8]) -> Option<usize> {
+        let mut path = GuestPath::new(path);
+        for _ in 0..8 {
+            match self.root.read_link(&path) {
+                Ok(Some(target)) => path = normal(&path.parent().join(&target)),
+                _ => break,
+            }
+        }
+        let name = path.as_bytes().strip_prefix(b"/dev/")?;
+        let name = String::from_utf8(name.to_vec()).ok()?;
+        if let Some(mapped) = name.strip_prefix("mapper/") {
+            return disks.by_mapped_name(mapped);
+        }
+        if let Some(at) = disks.by_name(&name.replace('/', "!")) {
+            return Some(at);
+        }
+        // /dev/VG/LV is /dev/mapper/VG-LV, with the dashes inside the names doubled (dmsetup(8)).
+        let (group, volume) = name.split_once('/')?;
+        disks.by_mapped_name(&format!("{}-{}", group.replace('-', "--"), volume.replace('-', "--")))
+    }
+
+    /// The devices that carry a tag: UUID, LABEL, PARTUUID or PARTLABEL. The inner error says why
+    /// it could not be told.
+    fn carriers(&self, disks: &Disks, source: &Source) -> Fact<Result<Vec<usize>, String>> {
+        let mut found = Vec::new();
+        let mut unread = Vec::new();
+        for (at, device) in disks.devices.iter().enumerate() {
+            if matches!(device.kind, DeviceKind::Removable) {
+                continue;
+            }
+            match self.identity(at) {
+                Ok(identity) => {
+                    let here = identity.fstype.as_deref() != Some("linux_raid_member");
+                    let matches = |wanted: Option<&[u8]>, own: &Option<Vec<u8>>| {
+                        wanted.is_some() && wanted == own.as_deref()
+                    };
+                    if here
+                        && (matches(source.uuid(), &identity.uuid)
+                            || matches(source.label(), &identity.label))
+                        || matches(source.part_uuid(), &identity.part_uuid)
+                        || matches(source.part_label(), &identity.part_label)
+                    {
+                        found.push(at);
+                    }
+                }
+                Err(why) => unread.push(why.0),
+            }
+        }
+        if found.is_empty() && !unread.is_empty() {
+            return Ok(Err(unread.swap_remove(0)));
+        }
+        Ok(Ok(found))
+    }
+
+    /// The device behind a link of /dev/disk/by-id or by-path.
+    fn by_link(&self, disks: &Disks, source: &Source) -> Fact<Linked> {
+        let path = match source {
+            Source::Id(name) => [b"/dev/disk/by-id/", name.as_slice()].concat(),
+            other => other.device_path().unwrap_or_default(),
+        };
+        if let Some(device) = self.device_at(disks, &path) {
+            return Ok(Linked::Found(device));
+        }
+        if let Some(device) = self.by_serial(disks, source) {
+            return Ok(Linked::Found(device));
+        }
+        // Without udev there are no such links, and their absence says nothing.
+        let directory = GuestPath::new(&path).parent();
+        Ok(match self.stat(&directory)? {
+            Some(_) => Linked::Nothing,
+            None => Linked::Untold(format!("{directory} is not there, so that no link in it can be followed")),
+        })
+    }
+
+    /// `virtio-SERIAL` and `virtio-SERIAL-part1`, by the serial in sysfs.
+    fn by_serial(&self, disks: &Disks, source: &Source) -> Option<usize> {
+        let (Source::DiskLink { kind: LinkKind::Id, value } | Source::Id(value)) = source else {
+            return None;
+        };
+        let name = std::str::from_utf8(value).ok()?.strip_prefix("virtio-")?;
+        let (serial, part) = match name.rsplit_once("-part") {
+            Some((serial, part)) => (serial, part.parse::<u32>().ok()),
+            None => (name, None),
+        };
+        let kernel = self.kernel.as_ref()?;
+        let disk = disks.disks().find(|at| {
+            let path = format!("/class/block/{}/serial", disks.devices[*at].name);
+            kernel.sys(&path).ok().flatten().is_some_and(|own| own == serial.as_bytes())
+        })?;
+        match part {
+            None => Some(disk),
+            Some(number) => disks
+                .children(disk)
+                .find(|at| disks.devices[*at].kind == DeviceKind::Partition(number)),
+        }
+    }
+
+    /// A tree that is a mounted filesystem: its disk is seen, its kernel's names are not.
+    fn place_on_mounted_tree(&self, source: &Source, system: &SystemDisks) -> Fact<Place> {
+        let disks = self.disks()?;
+        if matches!(source, Source::Path(_) | Source::Id(_))
+            || matches!(source, Source::DiskLink { kind: LinkKind::Id | LinkKind::Path, .. })
+        {
+            return self.place_in_tree(source);
+        }
+        let found = match self.carriers(disks, source)? {
+            Ok(found) => found,
+            Err(why) => return Ok(Place::Untold(why)),
+        };
+        if let Some(device) = found.iter().copied().find(|at| system.hold(disks, *at)) {
+            return Ok(Place::System { device: Some(device) });
+        }
+        let SystemDisks::Known(known) = system else { return self.place_in_tree(source) };
+        // A filesystem without a partition table below it is one of several that make the guest.
+        let whole = known.iter().any(|disk| disks.children(*disk).next().is_some());
+        if whole {
+            return Ok(Place::Missing);
+        }
+        self.place_in_tree(source)
+    }
+
+    /// A bare tree: what its fstab mounts as the system is the system; a kernel name of another
+    /// disk is a data disk; the rest cannot be placed.
+    fn place_in_tree(&self, source: &Source) -> Fact<Place> {
+        let mut system_names: Vec<String> = self
+            .policy
+            .system_disk
+            .iter()
+            .filter_map(|named| disk_of_kernel_name(named.strip_prefix("/dev/")?))
+            .collect();
+        if let Some(uuid) = self.policy.system_disk.as_deref()
+            && source.uuid() == Some(uuid.strip_prefix("UUID=").unwrap_or(uuid).as_bytes())
+        {
+            return Ok(Place::System { device: None });
+        }
+        if let Some(fstab) = self.fstab()? {
+            for entry in fstab.entries() {
+                let target = GuestPath::new(&entry.target.value);
+                if !SYSTEM_TARGETS.iter().any(|t| GuestPath::from(*t) == target) {
+                    continue;
+                }
+                let own = Source::parse(&entry.source.value);
+                if own == *source {
+                    return Ok(Place::System { device: None });
+                }
+                if let Source::Path(path) = &own {
+                    system_names.extend(kernel_name(path).and_then(|n| disk_of_kernel_name(&n)));
+                }
+            }
+        }
+        if let Source::Path(path) = source
+            && let Some(disk) = kernel_name(path).and_then(|n| disk_of_kernel_name(&n))
+        {
+            if system_names.contains(&disk) {
+                return Ok(Place::System { device: None });
+            }
+            // A clone has one disk, and the kernel gives it its driver's first name. Where the
+            // tree does not say what the system's disk is called, that name may be it.
+            if system_names.is_empty() && is_first_name(&disk) {
+                return Ok(Place::Untold(format!(
+                    "whether /dev/{disk} is the system disk cannot be told from this tree"
+                )));
+            }
+            return Ok(Place::Data { device: None, disk: format!("/dev/{disk}") });
+        }
+        Ok(Place::Untold(format!(
+            "which disk {} lies on cannot be told from this tree",
+            shown(source)
+        )))
+    }
+}
+
+enum Linked {
+    Found(usize),
+    Nothing,
+    Untold(String),
+}
+
+/// Whether a by-id name is made of the disk's serial number, which a clone's disk does not share.
+/// The names that are made of what the disk holds (device mapper, md, LVM) are copied with it.
+fn is_serial_link(source: &Source) -> bool {
+    let (Source::DiskLink { kind: LinkKind::Id, value } | Source::Id(value)) = source else {
+        return false;
+    };
+    ![&b"dm-"[..], b"md-", b"lvm-pv-uuid-"].iter().any(|prefix| value.starts_with(prefix))
+}
+
+/// A source as fstab would write it.
+pub fn shown(source: &Source) -> String {
+    let text = |tag: &str, value: &[u8]| format!("{tag}{}", ByteString::from(value));
+    match source {
+        Source::Uuid(value) => text("UUID=", value),
+        Source::Label(value) => text("LABEL=", value),
+        Source::PartUuid(value) => text("PARTUUID=", value),
+        Source::PartLabel(value) => text("PARTLABEL=", value),
+        Source::Id(value) => text("ID=", value),
+        Source::DiskLink { kind, value } => {
+            text(&format!("/dev/disk/{}/", kind.directory()), value)
+        }
+        Source::Path(path) | Source::File(path) | Source::Network(path) | Source::Keyword(path) => {
+            text("", path)
+        }
+    }
+}
+
+/// The kernel's name in a path such as `/dev/vdb1`; none for links and mapped devices.
+fn kernel_name(path: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(path.strip_prefix(b"/dev/")?).ok()?;
+    disk_of_kernel_name(name).map(|_| name.to_owned())
+}
+
+/// The disk in a kernel's name of a disk or partition: `vdb` of `vdb1`, `nvme0n1` of `nvme0n1p2`.
+pub fn disk_of_kernel_name(name: &str) -> Option<String> {
+    for prefix in ["xvd", "vd", "sd", "hd"] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            let letters = rest.trim_end_matches(|c: char| c.is_ascii_digit());
+            let valid = !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_lowercase());
+            return valid.then(|| format!("{prefix}{letters}"));
+        }
+    }
+    for prefix in ["nvme", "mmcblk"] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            let disk = match rest.split_once('p') {
+                Some((disk, part)) if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => disk,
+                Some(_) => return None,
+                None => rest,
+            };
+            let valid = !disk.is_empty() && disk.bytes().all(|b| b.is_ascii_digit() || b == b'n');
+            return valid.then(|| format!("{prefix}{disk}"));
+        }
+    }
+    None
+}
+
+fn is_first_name(disk: &str) -> bool {
+    matches!(disk, "vda" | "xvda" | "sda" | "hda" | "nvme0n1" | "mmcblk0")
+}
+
+/// `/dev/disk/by-uuid/../../vda1` without its dots.
+fn normal(path: &GuestPath) -> GuestPath {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.as_bytes().split(|b| *b == b'/').filter(|p| !p.is_empty()) {
+        if part == b".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    GuestPath::new(&parts.join(&b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_name_names_its_disk() {
+        for (name, disk) in [
+            ("vda", Some("vda")),
+            ("vdb1", Some("vdb")),
+            ("xvdba12", Some("xvdba")),
+            ("nvme0n1", Some("nvme0n1")),
+            ("nvme10n2p15", Some("nvme10n2")),
+            ("mmcblk0p1", Some("mmcblk0")),
+            ("vd", None),
+            ("sd1", None),
+            ("mapper/vg-lv", None),
+            ("md0", None),
+            ("nvme0n1px", None),
+        ] {
+            assert_eq!(disk_of_kernel_name(name).as_deref(), disk, "{name}");
+        }
+    }
+}
