@@ -33,6 +33,7 @@ pub type Line = lines::Line<Content>;
 
 /// What a line of an fstab is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most lines are entries, and there are few lines")]
 pub enum Content {
     /// Nothing but blanks.
     Blank,
@@ -116,14 +117,20 @@ impl Problem {
     pub fn refused_by_libmount(self) -> bool {
         matches!(
             self,
-            Problem::MissingTarget | Problem::MissingFstype | Problem::FreqNotNumber | Problem::PassnoNotNumber
+            Problem::MissingTarget
+                | Problem::MissingFstype
+                | Problem::FreqNotNumber
+                | Problem::PassnoNotNumber
         )
     }
 
     /// Whether the two readers make different things of a line with this problem.
     pub fn readers_differ(self) -> bool {
         self.refused_by_libmount()
-            || matches!(self, Problem::EscapesDiffer | Problem::CarriageReturn | Problem::Nul | Problem::TooLong)
+            || matches!(
+                self,
+                Problem::EscapesDiffer | Problem::CarriageReturn | Problem::Nul | Problem::TooLong
+            )
     }
 }
 
@@ -200,14 +207,25 @@ fn content(number: usize, raw: &[u8], ending: LineEnding) -> Content {
     let freq = number_field(text, spans.get(4), Problem::FreqNotNumber, &mut problems);
     let passno = number_field(text, spans.get(5), Problem::PassnoNotNumber, &mut problems);
     if let Some(extra) = spans.get(6) {
-        problems.push(if text[extra.start] == b'#' { Problem::TrailingComment } else { Problem::TooManyFields });
+        problems.push(if text[extra.start] == b'#' {
+            Problem::TrailingComment
+        } else {
+            Problem::TooManyFields
+        });
     }
     note_text_problems(raw, ending, text, &spans, &mut problems);
 
     match (field(0), field(1)) {
-        (Some(source), Some(target)) => {
-            Content::Entry(Entry { line: number, source, target, fstype, options, freq, passno, problems })
-        }
+        (Some(source), Some(target)) => Content::Entry(Entry {
+            line: number,
+            source,
+            target,
+            fstype,
+            options,
+            freq,
+            passno,
+            problems,
+        }),
         _ => Content::Garbage(problems),
     }
 }

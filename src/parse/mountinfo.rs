@@ -93,7 +93,9 @@ fn mount(line: usize, raw: &[u8]) -> Result<Mount, &'static str> {
     let id = text(0).and_then(unsigned).ok_or("the mount id is not a number")?;
     let parent = text(1).and_then(unsigned).ok_or("the parent id is not a number")?;
     let device = text(2).and_then(device).ok_or("the device is not major:minor")?;
-    let separator = (6..fields.len()).find(|&index| text(index) == Some(b"-")).ok_or("there is no separator \"-\"")?;
+    let separator = (6..fields.len())
+        .find(|&index| text(index) == Some(b"-"))
+        .ok_or("there is no separator \"-\"")?;
     let root = field(3, "there is no root")?;
     let mount_point = field(4, "there is no mount point")?;
     if root.value.is_empty() || mount_point.value.is_empty() {
@@ -116,7 +118,9 @@ fn mount(line: usize, raw: &[u8]) -> Result<Mount, &'static str> {
         root,
         mount_point,
         options: field(5, "there are no options")?,
-        optional: (6..separator).map(|index| field(index, "there is no optional field")).collect::<Result<_, _>>()?,
+        optional: (6..separator)
+            .map(|index| field(index, "there is no optional field"))
+            .collect::<Result<_, _>>()?,
         fstype,
         source,
         super_options: Field { value: octal::decode(&raw[super_span.clone()]), span: super_span },
@@ -179,14 +183,19 @@ mod tests {
             ("1 1 0:5 / /b rw - tmpfs none", "there are no superblock options"),
         ] {
             let info = Mountinfo::parse(format!("{good}{bad}\n\n{good}").as_bytes());
-            assert_eq!(info.mounts.iter().map(|mount| mount.line).collect::<Vec<_>>(), [1, 4], "{bad}");
+            assert_eq!(
+                info.mounts.iter().map(|mount| mount.line).collect::<Vec<_>>(),
+                [1, 4],
+                "{bad}"
+            );
             assert_eq!(info.errors, [LineError { line: 2, reason }], "{bad}");
         }
     }
 
     #[test]
     fn the_later_mount_is_on_top() {
-        let info = Mountinfo::parse(b"1 1 0:5 / /b rw - tmpfs a rw\n2 1 0:6 / /b rw - tmpfs b rw\n");
+        let info =
+            Mountinfo::parse(b"1 1 0:5 / /b rw - tmpfs a rw\n2 1 0:6 / /b rw - tmpfs b rw\n");
         assert_eq!(info.at(b"/b").unwrap().source.value, b"b");
         assert_eq!(info.at(b"/c"), None);
     }

@@ -27,12 +27,18 @@ pub fn decode(text: &[u8]) -> Vec<u8> {
 
 /// Decodes as getmntent(3) of glibc does: only `\040`, `\011`, `\012`, `\134` and `\\` are escapes.
 pub fn decode_getmntent(text: &[u8]) -> Vec<u8> {
-    const ESCAPES: [(&[u8], u8); 5] =
-        [(b"\\040", b' '), (b"\\011", b'\t'), (b"\\012", b'\n'), (b"\\134", b'\\'), (b"\\\\", b'\\')];
+    const ESCAPES: [(&[u8], u8); 5] = [
+        (b"\\040", b' '),
+        (b"\\011", b'\t'),
+        (b"\\012", b'\n'),
+        (b"\\134", b'\\'),
+        (b"\\\\", b'\\'),
+    ];
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
-        let escape = ESCAPES.iter().find_map(|&(escape, byte)| Some((rest.strip_prefix(escape)?, byte)));
+        let escape =
+            ESCAPES.iter().find_map(|&(escape, byte)| Some((rest.strip_prefix(escape)?, byte)));
         let (after, byte) = escape.unwrap_or((tail, first));
         out.push(byte);
         rest = after;
@@ -92,7 +98,12 @@ mod tests {
             (br"\089", br"\089", br"\089"),
         ] {
             assert_eq!(decode(text), libmount, "libmount on {:?}", text.escape_ascii().to_string());
-            assert_eq!(decode_getmntent(text), glibc, "glibc on {:?}", text.escape_ascii().to_string());
+            assert_eq!(
+                decode_getmntent(text),
+                glibc,
+                "glibc on {:?}",
+                text.escape_ascii().to_string()
+            );
         }
     }
 

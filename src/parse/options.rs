@@ -157,9 +157,14 @@ mod tests {
 
     #[test]
     fn values() {
-        let options = Options::systemd(b"x-systemd.device-timeout=5,a=b=c,x-systemd.device-timeout=1min,flag,e=");
+        let options = Options::systemd(
+            b"x-systemd.device-timeout=5,a=b=c,x-systemd.device-timeout=1min,flag,e=",
+        );
         assert_eq!(options.value("x-systemd.device-timeout"), Some(&b"1min"[..]));
-        assert_eq!(options.values("x-systemd.device-timeout").collect::<Vec<_>>(), [&b"5"[..], b"1min"]);
+        assert_eq!(
+            options.values("x-systemd.device-timeout").collect::<Vec<_>>(),
+            [&b"5"[..], b"1min"]
+        );
         assert_eq!(options.value("a"), Some(&b"b=c"[..]));
         assert_eq!(options.value("flag"), None);
         assert_eq!(options.value("e"), Some(&b""[..]));

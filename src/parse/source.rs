@@ -59,8 +59,14 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    const ALL: [LinkKind; 6] =
-        [LinkKind::Uuid, LinkKind::Label, LinkKind::PartUuid, LinkKind::PartLabel, LinkKind::Id, LinkKind::Path];
+    const ALL: [LinkKind; 6] = [
+        LinkKind::Uuid,
+        LinkKind::Label,
+        LinkKind::PartUuid,
+        LinkKind::PartLabel,
+        LinkKind::Id,
+        LinkKind::Path,
+    ];
 
     /// The directory's name below `/dev/disk`.
     pub fn directory(self) -> &'static str {
@@ -100,7 +106,11 @@ impl Source {
         if text.starts_with(b"/") {
             return path(simplify(text));
         }
-        if text.contains(&b':') { Source::Network(text.to_vec()) } else { Source::Keyword(text.to_vec()) }
+        if text.contains(&b':') {
+            Source::Network(text.to_vec())
+        } else {
+            Source::Keyword(text.to_vec())
+        }
     }
 
     /// The path below `/dev` that systemd's unit for this source waits for; `None` for what is no block device, and for
@@ -141,7 +151,9 @@ impl Source {
     /// The partition UUID that this names, by tag or by link.
     pub fn part_uuid(&self) -> Option<&[u8]> {
         match self {
-            Source::PartUuid(value) | Source::DiskLink { kind: LinkKind::PartUuid, value } => Some(value),
+            Source::PartUuid(value) | Source::DiskLink { kind: LinkKind::PartUuid, value } => {
+                Some(value)
+            }
             _ => None,
         }
     }
@@ -149,7 +161,9 @@ impl Source {
     /// The partition label that this names, by tag or by link.
     pub fn part_label(&self) -> Option<&[u8]> {
         match self {
-            Source::PartLabel(value) | Source::DiskLink { kind: LinkKind::PartLabel, value } => Some(value),
+            Source::PartLabel(value) | Source::DiskLink { kind: LinkKind::PartLabel, value } => {
+                Some(value)
+            }
             _ => None,
         }
     }
@@ -165,7 +179,9 @@ impl Source {
 fn path(path: Vec<u8>) -> Source {
     if let Some(link) = path.strip_prefix(b"/dev/disk/") {
         for kind in LinkKind::ALL {
-            let name = link.strip_prefix(kind.directory().as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+            let name = link
+                .strip_prefix(kind.directory().as_bytes())
+                .and_then(|rest| rest.strip_prefix(b"/"));
             // udev escapes what would be a slash, so that a link's name has none.
             if let Some(name) = name.filter(|name| !name.is_empty() && !name.contains(&b'/')) {
                 return Source::DiskLink { kind, value: udev_decode(name) };
@@ -209,7 +225,11 @@ pub fn udev_encode(value: &[u8]) -> String {
     for chunk in value.utf8_chunks() {
         for c in chunk.valid().chars() {
             match u8::try_from(c) {
-                Ok(byte) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"#+-.:=@_".contains(&byte) => {
+                Ok(byte)
+                    if byte.is_ascii()
+                        && !byte.is_ascii_alphanumeric()
+                        && !b"#+-.:=@_".contains(&byte) =>
+                {
                     escape(&mut out, byte);
                 }
                 _ => out.push(c),

@@ -106,7 +106,8 @@ fn number(text: &[u8]) -> Option<(u64, &[u8], &[u8])> {
     // systemd reads with strtoll(3): a plus sign is taken, and a minus refused for what it means.
     let signed = text.strip_prefix(b"+").unwrap_or(text);
     let (whole, after) = digits(signed);
-    let number = whole.iter().try_fold(0i64, |n, b| n.checked_mul(10)?.checked_add(i64::from(b - b'0')))?;
+    let number =
+        whole.iter().try_fold(0i64, |n, b| n.checked_mul(10)?.checked_add(i64::from(b - b'0')))?;
     let number = u64::try_from(number).ok()?;
     match after.strip_prefix(b".") {
         // strtoll finds no number in "+.5" and leaves the sign.
