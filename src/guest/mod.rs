@@ -23,12 +23,12 @@ use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
 use crate::sys::{self, Attributes, FsUse, InodeFlags, Kernel, Root, Runner};
 
-pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull};
+pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use identity::Identity;
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
-pub use place::Place;
+pub use place::{Place, disk_of_kernel_name};
 pub use system_disk::SystemDisks;
 pub use units::{BootUnit, UnitTable};
 

@@ -1,6 +1,7 @@
 //! What is mounted now.
 
 use super::{Fact, Guest, Unknown};
+use crate::model::{ByteString, GuestPath, MountRecord};
 use crate::parse::lines::LineError;
 use crate::parse::mountinfo::{Mount, Mountinfo};
 use crate::parse::swaps::{Swap, Swaps};
@@ -167,5 +168,24 @@ impl Guest {
             }
         }
         Ok(found)
+    }
+}
+
+impl Mounts {
+    /// All of a mount that is needed to make it again.
+    pub fn record(mount: &Mount, loop_file: Option<GuestPath>) -> MountRecord {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        MountRecord {
+            target: GuestPath::new(&mount.mount_point.value),
+            source: ByteString::from(mount.source.value.as_slice()),
+            root: ByteString::from(mount.root.value.as_slice()),
+            fstype: text(&mount.fstype.value),
+            options: text(&mount.options.value),
+            super_options: text(&mount.super_options.value),
+            loop_file,
+            device: format!("{}:{}", mount.device.0, mount.device.1),
+            id: mount.id,
+            parent: mount.parent,
+        }
     }
 }

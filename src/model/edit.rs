@@ -63,10 +63,16 @@ pub struct MountRecord {
     pub root: ByteString,
     /// The filesystem's type.
     pub fstype: String,
-    /// Options of the mount and of the superblock, as mountinfo shows them.
+    /// Options of the mount, as mountinfo shows them.
     pub options: String,
+    /// Options of the superblock, as mountinfo shows them.
+    pub super_options: String,
     /// The file behind a loop device that vanishes with its last mount.
     pub loop_file: Option<GuestPath>,
     /// `major:minor` of the filesystem.
     pub device: String,
+    /// The mount's id, which the kernel may give to another once it is gone.
+    pub id: u32,
+    /// The id of the mount that it stands on.
+    pub parent: u32,
 }

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod check;
+mod digest;
 mod edit;
 mod finding;
 mod plan;
@@ -13,6 +14,7 @@ mod report;
 
 pub use bytes::{ByteString, GuestPath};
 pub use check::{Category, CheckId, Severity};
+pub use digest::{digest_of, sha256_hex};
 pub use edit::{Edit, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};

@@ -1,0 +1,153 @@
+//! From a verdict to a filed result: severities, words, waivers.
+
+use super::Settings;
+use crate::catalog::{CheckSpec, Language};
+use crate::model::{
+    CheckId, CheckResult, Edit, Finding, Remedy, RemedyKind, ReportedFinding, Severity, Verdict,
+    VerdictName, Waived,
+};
+use crate::sys::today;
+
+/// A check's result with what was waived of it and what would mend it.
+pub struct Filed {
+    pub result: CheckResult,
+    pub waived: Vec<Waived>,
+    pub edits: Vec<(CheckId, Edit)>,
+}
+
+/// How bad a check is here; `None` when profile or configuration leave it out.
+pub fn declared_severity(spec: &CheckSpec, settings: &Settings) -> Option<Severity> {
+    let of_profile = settings.profile.severity_of(spec)?;
+    let Some(own) = settings.config.checks.get(spec.id) else { return Some(of_profile) };
+    if own.enabled == Some(false) {
+        return None;
+    }
+    Some(own.severity.unwrap_or(of_profile))
+}
+
+/// The worst that a check could have said, had it been able to judge.
+pub fn worst(spec: &CheckSpec, declared: Severity, settings: &Settings) -> Severity {
+    match overridden(spec, settings) {
+        Some(severity) => severity,
+        None => spec.worst(declared),
+    }
+}
+
+fn overridden(spec: &CheckSpec, settings: &Settings) -> Option<Severity> {
+    settings.config.checks.get(spec.id).and_then(|own| own.severity)
+}
+
+/// File a verdict.
+pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &Settings) -> Filed {
+    let texts = spec.texts(settings.language);
+    let (name, reason, findings) = match verdict {
+        Verdict::Pass => (VerdictName::Pass, None, Vec::new()),
+        Verdict::Fail(findings) => (VerdictName::Fail, None, findings),
+        Verdict::NotApplicable(key) => {
+            (VerdictName::NotApplicable, Some(not_applicable(spec, key, settings)), Vec::new())
+        }
+        Verdict::Unknown { reason, findings } => (VerdictName::Unknown, Some(reason), findings),
+    };
+    let waiver = settings.config.checks.get(spec.id).and_then(|own| own.waive.as_deref());
+    let waiver = waiver.filter(|text| !is_over(text));
+    let id = CheckId::from(spec.id);
+    let mut filed = Filed {
+        result: CheckResult {
+            id: id.clone(),
+            title: texts.title.to_owned(),
+            category: spec.category,
+            severity: declared,
+            verdict: name,
+            reason,
+            findings: Vec::new(),
+        },
+        waived: Vec::new(),
+        edits: Vec::new(),
+    };
+    for finding in findings {
+        let reported = report(spec, declared, &finding, settings);
+        match waiver {
+            Some(why) => filed.waived.push(Waived {
+                id: id.clone(),
+                reason: why.to_owned(),
+                finding: reported,
+            }),
+            None => {
+                filed.result.findings.push(reported);
+                filed.edits.extend(finding.fix.into_iter().map(|edit| (id.clone(), edit)));
+            }
+        }
+    }
+    if let Some(worst) = filed.result.findings.iter().map(|f| f.severity).max() {
+        filed.result.severity = worst;
+    }
+    if let Some(why) = waiver
+        && !filed.waived.is_empty()
+        && filed.result.verdict == VerdictName::Fail
+    {
+        filed.result.verdict = VerdictName::Pass;
+        filed.result.reason = Some(why.to_owned());
+    }
+    filed
+}
+
+fn report(spec: &CheckSpec, declared: Severity, finding: &Finding, settings: &Settings) -> ReportedFinding {
+    let texts = spec.texts(settings.language);
+    let severity = overridden(spec, settings)
+        .or(finding.severity)
+        .or_else(|| spec.finding_severity(finding.key))
+        .unwrap_or(declared);
+    ReportedFinding {
+        key: finding.key.to_owned(),
+        severity,
+        values: finding.values.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
+        message: texts.message(finding.key, &finding.values),
+        subject: finding.subject.clone(),
+        evidence: finding.evidence.clone(),
+        impact: finding.impact,
+        remedy: Remedy {
+            kind: if finding.fix.is_empty() { RemedyKind::Manual } else { RemedyKind::Automatic },
+            summary: texts.remedy.to_owned(),
+            reversible: spec.fix.as_ref().is_some_and(|fix| fix.reversible),
+        },
+    }
+}
+
+/// Why a question does not arise: in the check's own words, or in those that all checks share.
+fn not_applicable(spec: &CheckSpec, key: &str, settings: &Settings) -> String {
+    let own = spec.texts(settings.language).reason(key);
+    if own != key {
+        return own;
+    }
+    match (key, settings.language) {
+        ("offline", Language::En) => "It is judged on a running guest only.",
+        ("offline", Language::Zh) => "仅在运行中的系统上检查。",
+        ("live", Language::En) => "It is judged on a tree or a disk only.",
+        ("live", Language::Zh) => "仅在目录树或磁盘上检查。",
+        ("family", Language::En) => "It is about other distributions.",
+        ("family", Language::Zh) => "仅适用于其他发行版。",
+        _ => key,
+    }
+    .to_owned()
+}
+
+/// Whether a waiver's own `until 2027-01-01` has passed. The day itself still counts.
+fn is_over(waiver: &str) -> bool {
+    let Some((_, rest)) = waiver.rsplit_once("until ") else { return false };
+    let date = rest.trim().trim_end_matches('.');
+    let looks_like_a_date = date.len() == 10 && date.bytes().filter(|b| *b == b'-').count() == 2;
+    looks_like_a_date && date < today().as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiver_ends_on_its_day() {
+        assert!(is_over("legacy disk, until 2020-01-01"));
+        assert!(!is_over("legacy disk, until 2999-12-31"));
+        assert!(!is_over("for ever"));
+        assert!(!is_over(&format!("today, until {}", today())));
+    }
+}

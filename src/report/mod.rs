@@ -1,0 +1,17 @@
+//! Renders a report. It sees neither the machine nor the guest, so that a report renders the same
+//! tomorrow and elsewhere.
+
+mod style;
+mod text;
+
+pub use style::Style;
+pub use text::{Words, text};
+
+use crate::model::Report;
+
+/// The report as one JSON document (schema `guestprep.report/1`), ending in a newline.
+pub fn json(report: &Report) -> String {
+    let mut out = serde_json::to_string_pretty(report).unwrap_or_default();
+    out.push('\n');
+    out
+}
