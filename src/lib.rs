@@ -1,6 +1,7 @@
 //! guestprep: make a Linux guest fit to become a custom image, prove that it is, put it back.
 
 pub mod catalog;
+pub mod change;
 pub mod engine;
 pub mod guest;
 pub mod model;

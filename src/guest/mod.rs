@@ -303,18 +303,27 @@ impl Guest {
     }
 
     /// What tells this instance from a clone of it: cloud-init's instance id, or the DMI product
-    /// UUID, which a hypervisor gives each instance. None when the guest does not run, or when
-    /// neither may be read.
+    /// UUID. None when the guest does not run, or when neither may be read.
     pub fn instance_id(&self) -> Option<String> {
-        let kernel = self.kernel.as_ref()?;
-        let uuid = kernel.sys("/class/dmi/id/product_uuid").ok().flatten();
-        let text = match uuid {
-            Some(bytes) => bytes,
-            None => self.file("/var/lib/cloud/data/instance-id").ok().flatten()?.to_vec(),
-        };
-        let text = String::from_utf8_lossy(&text).trim().to_lowercase();
-        (!text.is_empty()).then_some(text)
+        self.cloud_id().or_else(|| self.dmi_uuid())
     }
+
+    /// The DMI product UUID of a running guest, which the hypervisor gives each instance.
+    pub fn dmi_uuid(&self) -> Option<String> {
+        let bytes = self.kernel.as_ref()?.sys("/class/dmi/id/product_uuid").ok().flatten()?;
+        line_of(&bytes)
+    }
+
+    /// The instance id that cloud-init found at the last boot of a running guest.
+    pub fn cloud_id(&self) -> Option<String> {
+        self.kernel.as_ref()?;
+        line_of(&self.file("/var/lib/cloud/data/instance-id").ok().flatten()?)
+    }
+}
+
+fn line_of(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).trim().to_lowercase();
+    (!text.is_empty()).then_some(text)
 }
 
 fn keep<T>(cell: &OnceCell<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {

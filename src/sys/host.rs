@@ -21,3 +21,11 @@ pub fn is_terminal_out() -> bool {
 pub fn machine_state_dir() -> &'static str {
     "/var/lib/guestprep"
 }
+
+/// Memory that programs can still have without swapping (MemAvailable of proc_meminfo(5)), in
+/// bytes; `None` where it cannot be told.
+pub fn available_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    Some(system.available_memory())
+}
