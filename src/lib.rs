@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod change;
+pub mod cli;
 pub mod engine;
 pub mod guest;
 pub mod model;

@@ -17,11 +17,13 @@ mod step;
 mod store;
 mod undo;
 
-pub use compose::{ComposeError, compose};
+pub use compose::{ComposeError, ReplayError, check_replay, compose};
 pub use execute::{Failure, Interrupt, Prepared, execute};
 pub use journal::{Header, RunKind, RunState};
+pub use mount_order::order as order_mounts;
 pub use preflight::{Obstacle, ObstacleKind, preflight, unmount_only};
 pub use recover::{Recovered, recover};
+pub use step::unmount;
 pub use store::{Run, Store};
 pub use undo::{NotUndone, RolledBack, RollbackRefused, roll_back};
 

@@ -176,8 +176,7 @@ pub fn take(guest: &Guest, root: &RootMut, step: &Step, undo: &Undo) -> Result<A
             Ok(After::default())
         }
         (Action::Unmount { mount }, _) => {
-            let argv = [OsStr::new("umount"), OsStr::new("--"), mount.target.as_os_str()];
-            command(guest, &argv, "unmount", &mount.target)?;
+            unmount(guest, mount)?;
             Ok(After::default())
         }
         (Action::SwapOff { device, .. }, _) => {
@@ -193,6 +192,15 @@ pub fn take(guest: &Guest, root: &RootMut, step: &Step, undo: &Undo) -> Result<A
         }
         _ => Err(Error::new("take", &step.id, ErrorKind::Other, "its undo is of another kind")),
     }
+}
+
+/// Unmount one mount, never lazily and never by force.
+///
+/// # Errors
+/// What umount(8) says.
+pub fn unmount(guest: &Guest, mount: &MountRecord) -> Result<()> {
+    let argv = [OsStr::new("umount"), OsStr::new("--"), mount.target.as_os_str()];
+    command(guest, &argv, "unmount", &mount.target)
 }
 
 /// Run a command whose failure is the step's.

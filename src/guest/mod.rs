@@ -29,7 +29,7 @@ pub use identity::Identity;
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
 pub use place::{Place, disk_of_kernel_name};
-pub use system_disk::SystemDisks;
+pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
 /// No file of a guest's configuration is larger than this.

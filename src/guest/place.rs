@@ -40,7 +40,26 @@ pub enum Place {
     Untold(String),
 }
 
+impl Place {
+    /// The device, where it is known.
+    pub fn device(&self) -> Option<usize> {
+        match self {
+            Place::System { device } | Place::Data { device, .. } => *device,
+            Place::Serial { device } => Some(*device),
+            Place::Missing | Place::NoDevice | Place::Inside(_) | Place::Untold(_) => None,
+        }
+    }
+}
+
 impl Guest {
+    /// The block device that a path in /dev leads to; `None` when it leads to none.
+    ///
+    /// # Errors
+    /// When the block devices cannot be listed.
+    pub fn find_device(&self, path: &[u8]) -> Fact<Option<usize>> {
+        Ok(self.device_at(self.disks()?, path))
+    }
+
     /// Where a source lies, for the target that it is mounted on.
     ///
     /// # Errors

@@ -18,8 +18,6 @@ pub struct Policy {
     pub system_disk: Option<String>,
     /// Files whose immutable flag `prepare` may clear.
     pub clear_flags: bool,
-    /// Names of checks whose findings must not be mended automatically.
-    pub manual_only: Vec<String>,
 }
 
 /// `[mounts] data-disks`.

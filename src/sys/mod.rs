@@ -24,7 +24,10 @@ pub use clock::{Stopwatch, now_rfc3339, run_stamp, today};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{available_memory, is_root, is_terminal_in, is_terminal_out, machine_state_dir};
+pub use host::{
+    absolute, ask, available_memory, is_root, is_terminal_in, is_terminal_out, leave_directory,
+    list_named, machine_state_dir, note_signals, print, read_named, run_in_foreground, write_named,
+};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use processes::{Hold, Holder};
