@@ -84,9 +84,9 @@ pub enum Problem {
     MissingFstype,
     /// There are no options. Harmless: both readers use the defaults.
     MissingOptions,
-    /// The fifth field is not a number. libmount refuses the line; systemd mounts it.
+    /// The fifth field is not a number, or one beyond 64 bits. libmount refuses the line; systemd mounts it.
     FreqNotNumber,
-    /// The sixth field is not a number. libmount refuses the line; systemd mounts it.
+    /// The sixth field is not a number, or one beyond 64 bits. libmount refuses the line; systemd mounts it.
     PassnoNotNumber,
     /// A number does not fit an `int` and is wrapped, by both readers.
     NumberOutOfRange,
@@ -247,8 +247,10 @@ fn number_field(
 ) -> Option<Number> {
     let span = span?;
     let raw = &text[span.clone()];
+    // libmount refuses a number beyond 64 bits, but looks only when something, if but a blank, follows.
+    let is_last = span.end == text.len();
     match fields::leading_integer(raw) {
-        Some((value, used)) if used == raw.len() => {
+        Some((value, used)) if used == raw.len() && (is_last || !is_saturated(value)) => {
             if i32::try_from(value).is_err() {
                 problems.push(Problem::NumberOutOfRange);
             }
@@ -260,6 +262,11 @@ fn number_field(
             None
         }
     }
+}
+
+/// Whether strtol(3) would have set ERANGE; a number that is exactly the limit is not worth telling apart.
+fn is_saturated(value: i64) -> bool {
+    matches!(value, i64::MAX | i64::MIN)
 }
 
 fn note_text_problems(

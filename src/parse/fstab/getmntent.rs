@@ -30,8 +30,9 @@ pub struct Mntent {
 impl Line {
     /// What getmntent(3) returns for this line, or `None` when it skips the line.
     ///
-    /// A line alone is considered: after a NUL byte ([`super::Problem::Nul`]) the real function also swallows the
-    /// following line.
+    /// A line alone is considered. The real function also looks beyond it, by two faults: after a NUL byte
+    /// ([`super::Problem::Nul`]) it swallows the following line, and for a file that ends in a blank instead of a newline
+    /// it reports the numbers of the entry before.
     pub fn getmntent(&self) -> Option<Mntent> {
         let mut text = self.raw.clone();
         if self.ending == LineEnding::CrLf {

@@ -60,6 +60,8 @@ fn each_problem_is_found() {
         (b"/dev/a /m ext4 rw x 1", &[FreqNotNumber]),
         (b"/dev/a /m ext4 rw 0 1#c", &[PassnoNotNumber]),
         (b"/dev/a /m ext4 rw 0 99999999999", &[NumberOutOfRange]),
+        (b"/dev/a /m ext4 rw 0 99999999999999999999", &[NumberOutOfRange]),
+        (b"/dev/a /m ext4 rw 99999999999999999999 0", &[FreqNotNumber]),
         (b"/dev/a /m ext4 rw 0 1 2", &[TooManyFields]),
         (b"/dev/a /m ext4 rw 0 1 # data", &[TrailingComment]),
         (b"/dev/a /m ext4 # data", &[FreqNotNumber, HashInField]),
