@@ -7,6 +7,8 @@
 mod ext;
 mod filesystems;
 mod hostile;
-mod members;
+mod luks;
+mod lvm;
+mod md;
 mod tables;
 mod tools;
