@@ -5,7 +5,7 @@ use guestprep::parse::superblock::{Checksum, Detail, Kind, md};
 
 /// A superblock of version 1 as md_p.h and the kernel's super_1_validate have it. No kernel here has md, without which
 /// mdadm makes none; mdadm --examine and blkid judge it.
-fn md_v1(offset: u64, roles: usize) -> Vec<u8> {
+pub fn md_v1(offset: u64, roles: usize) -> Vec<u8> {
     let mut sb = vec![0; 256 + 2 * roles];
     let mut put = |at: usize, bytes: &[u8]| sb[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &0xa92b_4efcu32.to_le_bytes());
@@ -56,7 +56,7 @@ fn md_v1(offset: u64, roles: usize) -> Vec<u8> {
     sb
 }
 
-fn md_v090(swapped: bool) -> Vec<u8> {
+pub fn md_v090(swapped: bool) -> Vec<u8> {
     let mut words = vec![0u32; 1024];
     for (at, value) in [
         (0, 0xa92b_4efc),

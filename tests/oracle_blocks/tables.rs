@@ -250,7 +250,7 @@ fn gpt_table() {
     let image = Image::new(64);
     sfdisk(
         &image,
-        "label: gpt\n2048,2048,U,name=\"EFI System\"\n,2048,L,name=\"d\u{e9}j\u{e0} \u{1f4be}\",attrs=\"LegacyBIOSBootable,GUID:63\"\n,,0657FD6D-A4AB-43C4-84E5-0933C84B4F4F\n",
+        "label: gpt\nsize=2048, type=U, name=\"EFI System\"\nsize=2048, type=L, name=\"d\u{e9}j\u{e0} \u{1f4be}\", attrs=\"LegacyBIOSBootable,GUID:63\"\ntype=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F\n",
     );
     let table = agree(&image, None);
     assert_eq!(table, agree(&image, Some(512)));
@@ -355,7 +355,10 @@ fn gpt_with_a_damaged_copy() {
     }
     let make = || {
         let image = Image::new(64);
-        sfdisk(&image, "label: gpt\n2048,4096,L,name=one\n");
+        sfdisk(
+            &image,
+            "label: gpt\nstart=2048, size=4096, type=L, name=one\n",
+        );
         image
     };
     let end = 64 << 20;
@@ -388,7 +391,10 @@ fn gpt_with_a_damaged_copy() {
     }
     // Both whole, but of different tables.
     let (image, other) = (make(), Image::new(64));
-    sfdisk(&other, "label: gpt\n4096,4096,L,name=two\n");
+    sfdisk(
+        &other,
+        "label: gpt\nstart=4096, size=4096, type=L, name=two\n",
+    );
     image.write(end - 33 * 512, &other.read(end - 33 * 512, 33 * 512));
     assert_eq!(gpt(&agree(&image, None)).backup, Backup::Differs);
     // Without the MBR that stands for it, Linux sees no partitions.
