@@ -195,11 +195,43 @@ fn errors_and_checks() {
     assert!(!ext.check_due_by_time(second("2030-01-07T23:59:59Z")));
     assert!(ext.check_due_by_time(second("2030-01-08T00:00:00Z")));
 
+    // The upper half of a count, as of a filesystem of more than 16 TiB.
+    image.write(1024 + 0x158, &[3]);
+    run(
+        "debugfs",
+        &["-w", "-n", "-R", "ssv free_blocks_count 7", &path],
+    );
+    assert_eq!(
+        dumpe2fs(&image)["Free blocks"],
+        self::ext(&agree(&image)).free_blocks.to_string()
+    );
+    image.write(1024 + 0x158, &[0]);
+    run(
+        "debugfs",
+        &["-w", "-n", "-R", "ssv free_blocks_count 7", &path],
+    );
+
     image.make("tune2fs", &["-c", "-1", "-i", "0"]);
     let found = agree(&image);
     let ext = self::ext(&found);
     assert_eq!(ext.max_mount_count, -1);
     assert!(!ext.check_due_by_count() && !ext.check_due_by_time(u64::MAX));
+}
+
+/// After a crash an ext3 has the one feature that ext2 drivers lack, and is still ext3.
+#[test]
+fn ext3_that_needs_recovery() {
+    if !have(&TOOLS) {
+        return;
+    }
+    let image = Image::new(16);
+    image.make("mke2fs", &["-q", "-F", "-t", "ext3"]);
+    run(
+        "debugfs",
+        &["-w", "-R", "feature needs_recovery", &image.arg()],
+    );
+    let found = agree(&image);
+    assert!(found.kind == Kind::Ext3 && ext(&found).needs_recovery());
 }
 
 /// Each bit has the name that dumpe2fs gives it; one without a name, its number.

@@ -10,5 +10,8 @@ mod hostile;
 mod luks;
 mod lvm;
 mod md;
+mod readonly;
+mod several;
+mod swap;
 mod tables;
 mod tools;

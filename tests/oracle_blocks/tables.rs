@@ -357,7 +357,7 @@ fn gpt_with_a_damaged_copy() {
         let image = Image::new(64);
         sfdisk(
             &image,
-            "label: gpt\nstart=2048, size=4096, type=L, name=one\n",
+            "label: gpt\nstart=2048, size=4096, type=L, name=one, uuid=0a1b2c3d-0000-4000-8000-000000000001\n",
         );
         image
     };
@@ -368,14 +368,12 @@ fn gpt_with_a_damaged_copy() {
     for flaw in [0, 17, 50, 512] {
         for (header, entries) in headers {
             let image = make();
-            image.write(
-                if flaw == 512 {
-                    entries + 5
-                } else {
-                    header + flaw
-                },
-                &[0xee],
-            );
+            let at = if flaw == 512 {
+                entries + 5
+            } else {
+                header + flaw
+            };
+            image.write(at, &[!image.read(at, 1)[0]]);
             let table = agree(&image, None);
             assert_eq!(table.partitions, whole);
             let primary = header == 512;
