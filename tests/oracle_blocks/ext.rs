@@ -199,16 +199,15 @@ fn errors_and_checks() {
     image.write(1024 + 0x158, &[3]);
     run(
         "debugfs",
-        &["-w", "-n", "-R", "ssv free_blocks_count 7", &path],
+        &["-w", "-n", "-R", "ssv kbytes_written 2", &path],
     );
-    assert_eq!(
-        dumpe2fs(&image)["Free blocks"],
-        self::ext(&agree(&image)).free_blocks.to_string()
-    );
+    let free = self::ext(&agree(&image)).free_blocks;
+    assert_eq!(dumpe2fs(&image)["Free blocks"], free.to_string());
+    assert_eq!(free >> 32, 3);
     image.write(1024 + 0x158, &[0]);
     run(
         "debugfs",
-        &["-w", "-n", "-R", "ssv free_blocks_count 7", &path],
+        &["-w", "-n", "-R", "ssv kbytes_written 3", &path],
     );
 
     image.make("tune2fs", &["-c", "-1", "-i", "0"]);

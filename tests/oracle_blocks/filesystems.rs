@@ -280,3 +280,27 @@ fn vfat_label() {
     image.write(reserved * 512 + 24, &2u32.to_le_bytes());
     assert_eq!(agree(&image).label, None);
 }
+
+/// FAT32's second sector has signatures or zeros; anything else, and libblkid does not take it for FAT.
+#[test]
+fn vfat_without_its_signatures() {
+    if !have(&["mkfs.vfat", "blkid"]) {
+        return;
+    }
+    for (at, bytes, is_vfat) in [
+        (0, b"\0\0\0\0", true),
+        (0x1e4, b"\0\0\0\0", true),
+        (0, b"xxxx", false),
+        (0x1e4, b"xxxx", false),
+    ] {
+        let image = Image::new(64);
+        image.make("mkfs.vfat", &["-F", "32"]);
+        image.write(512 + at, bytes);
+        if is_vfat {
+            agree(&image);
+        } else {
+            assert_eq!(identify(&image.path()), Ok(None));
+            assert_eq!(blkid(&image.path()).get("TYPE"), None);
+        }
+    }
+}

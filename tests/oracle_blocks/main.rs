@@ -6,6 +6,7 @@
 
 mod ext;
 mod filesystems;
+mod gpt;
 mod hostile;
 mod luks;
 mod lvm;

@@ -232,3 +232,17 @@ fn a_member_hides_a_filesystem() {
     image.write(offset, &md_v1(offset, 2));
     assert_eq!(agree(&image).kind, Kind::LinuxRaid);
 }
+
+/// A superblock of version 1 names its place, so that one which is elsewhere is that of a partition or a copy.
+#[test]
+fn md_version_1_of_another_place() {
+    if !have(&["blkid"]) {
+        return;
+    }
+    for offset in [(64 << 20) - 8192, 0, 4096] {
+        let image = Image::new(64);
+        image.write(offset, &md_v1(12288, 2));
+        assert_eq!(identify(&image.path()), Ok(None));
+        assert_eq!(blkid(&image.path()).get("TYPE"), None);
+    }
+}

@@ -27,6 +27,7 @@ fn iso9660() {
             ("OTHER", "othxr"),
             ("OTH_R", "othxr"),
             ("oTHer AND MORE", "Oth_r"),
+            ("oTHer AND MORE THAN", "Oth_r aNd more t"),
             ("OTHER", ""),
         ];
         for (primary, wide) in names.into_iter().filter(|_| joliet) {

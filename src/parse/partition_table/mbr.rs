@@ -170,9 +170,6 @@ fn logical(
         };
         record = extended.start + link.start;
         room = link.sectors;
-        if record >= end {
-            return Err(TableError::BrokenChain { sector: record });
-        }
     }
     Err(TableError::EndlessChain { sector: record })
 }

@@ -32,9 +32,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
         uuid,
         uuid_sub: None,
         label: match &joliet {
-            Some(joliet) if !joliet.is_empty() => {
-                label(combined(&primary[LABEL], joliet).as_bytes())
-            }
+            Some(joliet) => label(combined(&primary[LABEL], joliet).as_bytes()),
             _ => label(&primary[LABEL]),
         },
         version: joliet.map(|_| "Joliet Extension".to_owned()),
@@ -48,7 +46,8 @@ fn is_descriptor(descriptor: &[u8; SECTOR]) -> bool {
     &descriptor[1..6] == b"CD001"
 }
 
-/// The volume's name in the Joliet descriptor, if there is one.
+/// The volume's name in the Joliet descriptor, if there is one, with the blanks that fill it up to sixteen characters:
+/// they count when it is compared.
 fn joliet_label(window: &Window) -> Result<Option<String>, Unread> {
     for number in 1..DESCRIPTORS {
         let Some(descriptor) = window.array::<SECTOR>(FIRST + number * SECTOR as u64)? else {
@@ -62,14 +61,14 @@ fn joliet_label(window: &Window) -> Result<Option<String>, Unread> {
         if descriptor[0] == 2 && levels.contains(&&descriptor[88..91]) {
             let (units, _) = descriptor[LABEL].as_chunks::<2>();
             let units: Vec<_> = units.iter().map(|unit| u16::from_be_bytes(*unit)).collect();
-            return Ok(Some(String::from_utf16_lossy(&units).trim_end().to_owned()));
+            return Ok(Some(String::from_utf16_lossy(&units)));
         }
     }
     Ok(None)
 }
 
 /// The label as libblkid puts it together: Joliet holds half as many characters, the primary descriptor often capitals
-/// and `_` only. Where they do not disagree, the name is Joliet's beginning and the primary's end.
+/// and `_` only. Where they agree otherwise, the name is Joliet's beginning and the primary's end; else it is Joliet's.
 fn combined(primary: &[u8], joliet: &str) -> String {
     let mut letters = primary.iter().map(|byte| char::from(*byte));
     let mut text = String::new();
