@@ -6,7 +6,13 @@
 
 mod ext;
 mod filesystems;
+mod gpt;
 mod hostile;
-mod members;
+mod luks;
+mod lvm;
+mod md;
+mod readonly;
+mod several;
+mod swap;
 mod tables;
 mod tools;

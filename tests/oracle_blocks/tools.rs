@@ -138,7 +138,7 @@ pub fn drive<T, E>(
     let file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
     let mut window = Window::new(size);
-    let mut add = |window: &mut Window, range: std::ops::Range<u64>| {
+    let add = |window: &mut Window, range: std::ops::Range<u64>| {
         assert!(
             range.end <= size && range.start < range.end && range.end - range.start <= MAX_RANGE,
             "{range:?}"

@@ -134,16 +134,12 @@ fn logical(
     let end = extended.start + extended.sectors;
     let mut record = extended.start;
     let mut room = extended.sectors;
-    let mut seen = Vec::new();
-    loop {
-        if seen.contains(&record) || seen.len() >= MAX_PARTITIONS {
-            return Err(TableError::EndlessChain { sector: record });
-        }
-        seen.push(record);
+    // The bound also ends a chain that comes back to where it was.
+    for records in 0..MAX_PARTITIONS {
         let sector = window.array::<512>(record * u64::from(sector_size))?;
         let Some(entries) = sector.and_then(raw_entries) else {
             // An extended partition that was never given a record is empty.
-            return if seen.len() == 1 {
+            return if records == 0 {
                 Ok(())
             } else {
                 Err(TableError::BrokenChain { sector: record })
@@ -174,8 +170,6 @@ fn logical(
         };
         record = extended.start + link.start;
         room = link.sectors;
-        if record >= end {
-            return Err(TableError::BrokenChain { sector: record });
-        }
     }
+    Err(TableError::EndlessChain { sector: record })
 }

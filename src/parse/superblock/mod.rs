@@ -12,10 +12,11 @@
 mod bits;
 pub mod btrfs;
 pub mod ext;
-mod image;
+mod iso9660;
 pub mod luks;
 pub mod lvm;
 pub mod md;
+mod squashfs;
 pub mod swap;
 pub mod vfat;
 pub mod xfs;
@@ -197,8 +198,8 @@ pub fn identify(window: &Window) -> Result<Option<Superblock>, Unidentified> {
         swap::parse,
         xfs::parse,
         ext::parse,
-        image::iso9660,
-        image::squashfs,
+        iso9660::parse,
+        squashfs::parse,
         btrfs::parse,
     ];
     for parse in hiding {
