@@ -20,9 +20,11 @@ pub fn judge(guest: &Guest) -> Answer {
     let mut doubts = Vec::new();
     let mut all = BTreeSet::new();
     let mut targets = Vec::new();
-    for (target, devices) in system_mounts(guest)? {
+    for (target, fstype, devices) in system_mounts(guest)? {
         let under = devices.iter().flat_map(|at| disks_below(disks, *at)).collect();
-        doubts.extend(unseen_member(guest, disks, &devices)?);
+        if fstype == "btrfs" {
+            doubts.extend(unseen_member(guest, disks));
+        }
         if let Some(finding) = spans(disks, target, &target, &under) {
             findings.push(finding);
         }
@@ -50,12 +52,12 @@ fn spans(
     Some(finding.with("target", target).with("disks", names.join(", ")))
 }
 
-/// The system's mount points with the devices under them.
-fn system_mounts(guest: &Guest) -> Fact<Vec<(&'static str, Vec<usize>)>> {
+/// The system's mount points with the filesystem's type and the devices under it.
+fn system_mounts(guest: &Guest) -> Fact<Vec<(&'static str, String, Vec<usize>)>> {
     let mut found = Vec::new();
     if guest.kernel().is_none() {
         for filesystem in guest.system_filesystems()?.unwrap_or_default() {
-            found.push(("/", filesystem.devices.clone()));
+            found.push(("/", filesystem.fstype.clone(), filesystem.devices.clone()));
         }
         return Ok(found);
     }
@@ -63,7 +65,8 @@ fn system_mounts(guest: &Guest) -> Fact<Vec<(&'static str, Vec<usize>)>> {
         if let Some(mount) = guest.mounts()?.own.at(target.as_bytes())
             && let Some(devices) = guest.devices_of_mount(mount)?
         {
-            found.push((target, devices));
+            let fstype = String::from_utf8_lossy(&mount.fstype.value).into_owned();
+            found.push((target, fstype, devices));
         }
     }
     Ok(found)
@@ -92,13 +95,9 @@ fn disks_below(disks: &Disks, device: usize) -> Vec<usize> {
 
 /// A btrfs filesystem is known by what its devices carry; one that cannot be read may be another
 /// member.
-fn unseen_member(guest: &Guest, disks: &Disks, devices: &[usize]) -> Fact<Option<String>> {
-    let Some(first) = devices.first() else { return Ok(None) };
-    if guest.identity(*first)?.fstype.as_deref() != Some("btrfs") {
-        return Ok(None);
-    }
+fn unseen_member(guest: &Guest, disks: &Disks) -> Option<String> {
     let unread = (0..disks.devices.len())
         .filter(|at| !matches!(disks.devices[*at].kind, DeviceKind::Removable | DeviceKind::Memory))
         .find_map(|at| guest.identity(at).err());
-    Ok(unread.map(|why| format!("whether the btrfs has more devices: {why}")))
+    unread.map(|why| format!("whether the btrfs has more devices: {why}"))
 }
