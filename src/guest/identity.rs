@@ -135,12 +135,27 @@ impl Guest {
         }
     }
 
-    /// What udev noted of a device (`E:ID_FS_UUID_ENC=...` in /run/udev/data/b<major>:<minor>).
+    /// What udev noted of a device: `E:ID_FS_UUID_ENC=...` in /run/udev/data/b<major>:<minor>.
     fn from_udev(&self, at: usize) -> Fact<Identity> {
         let device = &self.disks()?.devices[at];
-        let path = format!("/run/udev/data/b{}:{}", device.number.0, device.number.1);
-        let Some(content) = self.file(&path)? else {
-            return Err(Unknown(format!("{} cannot be read, and udev knows nothing of it", device.path())));
+        let number = device.number;
+        // DISTRO(el6): udev before 172 kept its database in /dev, by name.
+        let paths = [
+            format!("/run/udev/data/b{}:{}", number.0, number.1),
+            format!("/dev/.udev/db/block:{}", device.name),
+        ];
+        let mut content = None;
+        for path in paths {
+            content = self.file(&path)?;
+            if content.is_some() {
+                break;
+            }
+        }
+        let Some(content) = content else {
+            return Err(Unknown(format!(
+                "{} cannot be read, and udev knows nothing of it",
+                device.path()
+            )));
         };
         let value = |key: &str| -> Option<Vec<u8>> {
             let prefix = format!("E:{key}=");

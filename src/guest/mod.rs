@@ -4,12 +4,17 @@
 //! the machine itself. A fact that could not be had is an [`Unknown`], the same for every probe
 //! that asks. Nothing here judges, and nothing here writes.
 
+mod accounts;
 mod boot;
 mod disks;
+mod filesystems;
 mod identity;
 mod mounts;
 mod os;
+mod packages;
 mod place;
+mod release_files;
+mod scripts;
 mod system_disk;
 mod units;
 
@@ -25,10 +30,14 @@ use crate::sys::{self, Attributes, FsUse, InodeFlags, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use disks::{BlockDevice, DeviceKind, Disks};
+pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
+pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name};
+pub use release_files::{ReleaseFile, ReleaseKind};
+pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -92,6 +101,9 @@ struct Facts {
     units: OnceCell<Fact<UnitTable>>,
     boot: OnceCell<Fact<Boot>>,
     identities: identity::Identities,
+    accounts: accounts::Accounts,
+    filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
+    scripts: OnceCell<Fact<BootCommands>>,
 }
 
 impl Guest {
@@ -275,6 +287,14 @@ impl Guest {
     /// When the unit directories cannot be read.
     pub fn units(&self) -> Fact<&UnitTable> {
         keep(&self.facts.units, || units::read(self))
+    }
+
+    /// The `mount` and `swapon` commands in what boot runs beside fstab and mount units.
+    ///
+    /// # Errors
+    /// When the unit directory cannot be read.
+    pub fn boot_commands(&self) -> Fact<&BootCommands> {
+        keep(&self.facts.scripts, || scripts::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.

@@ -157,23 +157,28 @@ fn by_path(guest: &Guest, disks: &Disks, path: &[u8]) -> Option<usize> {
 
 /// The disk below a mounted tree; a bare tree has none that is known.
 fn under_tree(guest: &Guest) -> Fact<SystemDisks> {
-    let Some(host) = guest.host.as_ref() else { return Ok(SystemDisks::Unseen) };
-    let Some(text) = host.proc("/self/mountinfo")? else { return Ok(SystemDisks::Unseen) };
-    let info = crate::parse::mountinfo::Mountinfo::parse(&text);
-    let path = std::os::unix::ffi::OsStrExt::as_bytes(guest.root.path().as_os_str());
-    // Only where the tree is a filesystem's own root: a directory somewhere on the host's disk
-    // says nothing about the guest's.
-    let Some(mount) = info.at(path).filter(|m| m.root.value == b"/" || m.fstype.value == b"btrfs")
-    else {
-        return Ok(SystemDisks::Unseen);
-    };
+    let Some(mount) = guest.mount_of_tree()? else { return Ok(SystemDisks::Unseen) };
     let disks = guest.disks()?;
-    match devices_of(guest, disks, mount)? {
+    match devices_of(guest, disks, &mount)? {
         None => Ok(SystemDisks::Unseen),
         Some(devices) => {
             let under = devices.iter().flat_map(|at| disks.disks_under(*at)).collect();
             Ok(SystemDisks::Known(under))
         }
+    }
+}
+
+impl Guest {
+    /// The host's mount that a tree is; `None` for a bare tree.
+    pub(super) fn mount_of_tree(&self) -> Fact<Option<Mount>> {
+        let Some(host) = self.host.as_ref() else { return Ok(None) };
+        let Some(text) = host.proc("/self/mountinfo")? else { return Ok(None) };
+        let info = crate::parse::mountinfo::Mountinfo::parse(&text);
+        let path = std::os::unix::ffi::OsStrExt::as_bytes(self.root.path().as_os_str());
+        // Only where the tree is a filesystem's own root: a directory somewhere on the host's disk
+        // says nothing about the guest's.
+        let own_root = |mount: &&Mount| mount.root.value == b"/" || mount.fstype.value == b"btrfs";
+        Ok(info.at(path).filter(own_root).cloned())
     }
 }
 

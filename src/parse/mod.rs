@@ -20,6 +20,8 @@ pub mod os_release;
 pub mod partition_table;
 pub mod passwd;
 pub mod release_file;
+pub mod rpm_verify;
+pub mod shell;
 pub mod source;
 pub mod superblock;
 pub mod swaps;

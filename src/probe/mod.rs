@@ -3,15 +3,24 @@
 //! A probe asks the guest for facts and judges them. It files message keys and values, never a
 //! sentence; it never does I/O of its own, and it never changes anything.
 
+mod boot_script_mount;
 mod crypttab_data_disk;
 mod data_disk_mounted;
+mod disk_full;
 mod entries;
+mod filesystem_features;
 mod fstab_data_disk;
+mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
+mod image_size;
 mod mount_unit_data_disk;
 mod network_mount;
+mod release_file_altered;
+mod root_account_missing;
+mod root_multi_disk;
+mod shadow_locked;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -31,14 +40,23 @@ pub struct Probe {
 
 /// Every probe, sorted by id.
 pub const PROBES: &[Probe] = &[
+    Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
+    Probe { id: "disk-full", judge: disk_full::judge },
+    Probe { id: "filesystem-features", judge: filesystem_features::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
+    Probe { id: "fstab-locked", judge: fstab_locked::judge },
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
+    Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "root-account-missing", judge: root_account_missing::judge },
+    Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "shadow-locked", judge: shadow_locked::judge },
 ];
 
 /// The probe of that name.
