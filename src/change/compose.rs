@@ -26,7 +26,9 @@ pub enum ComposeError {
         path: GuestPath,
     },
     /// Two checks want different things of one line.
-    #[error("{path}:{line}: {first} and {second} want different things of this line; leave one out with --skip")]
+    #[error(
+        "{path}:{line}: {first} and {second} want different things of this line; leave one out with --skip"
+    )]
     Conflict {
         /// The file.
         path: GuestPath,
@@ -108,11 +110,7 @@ pub fn compose(
             checks,
             path: Some(path.clone()),
             summary: format!("mask {unit}"),
-            expects: Expects {
-                sha256,
-                absent: absent.then_some(path),
-                ..Expects::default()
-            },
+            expects: Expects { sha256, absent: absent.then_some(path), ..Expects::default() },
             diff: None,
             action: Action::Unit { unit, change: "mask".to_owned() },
         });
@@ -277,7 +275,9 @@ pub enum ReplayError {
     #[error("the plan's schema is {0}; this version reads {expected}", expected = Plan::SCHEMA)]
     Schema(String),
     /// It was edited after it was made.
-    #[error("the plan's digest is not that of its contents: it was changed after it was made; make it again")]
+    #[error(
+        "the plan's digest is not that of its contents: it was changed after it was made; make it again"
+    )]
     Digest,
     /// It was made for another guest.
     #[error("the plan was made for another guest: {0}")]

@@ -63,9 +63,11 @@ pub fn execute(
     progress: &mut dyn FnMut(&Step),
 ) -> std::result::Result<Prepared, Failure> {
     let root = RootMut::new(guest.root());
-    let mut run = store
-        .begin(guest, plan, kind)
-        .map_err(|error| Failure { error, left: Vec::new(), run: None })?;
+    let mut run = store.begin(guest, plan, kind).map_err(|error| Failure {
+        error,
+        left: Vec::new(),
+        run: None,
+    })?;
     for step in &plan.steps {
         progress(step);
         if let Err(error) = one(guest, &root, &mut run, step, interrupt) {
@@ -81,7 +83,13 @@ pub fn execute(
     Ok(Prepared { run, remarks })
 }
 
-fn one(guest: &Guest, root: &RootMut, run: &mut Run, step: &Step, interrupt: &Interrupt) -> Result<()> {
+fn one(
+    guest: &Guest,
+    root: &RootMut,
+    run: &mut Run,
+    step: &Step,
+    interrupt: &Interrupt,
+) -> Result<()> {
     match interrupt.signal() {
         0 => {}
         signal => {
@@ -111,7 +119,8 @@ pub(super) fn reload(guest: &Guest, plan: &Plan) -> Vec<String> {
     if !touches || !runs_systemd {
         return Vec::new();
     }
-    let failed = |why: String| vec![format!("systemd could not be told (systemctl daemon-reload: {why})")];
+    let failed =
+        |why: String| vec![format!("systemd could not be told (systemctl daemon-reload: {why})")];
     match guest.runner().run(&["systemctl", "daemon-reload"], Duration::from_secs(60)) {
         Ok(output) if output.success() => Vec::new(),
         Ok(output) => failed(output.complaint()),

@@ -25,7 +25,7 @@ pub use preflight::{Obstacle, ObstacleKind, preflight, unmount_only};
 pub use recover::{Recovered, recover};
 pub use step::unmount;
 pub use store::{Run, Store};
-pub use undo::{NotUndone, RolledBack, RollbackRefused, roll_back};
+pub use undo::{NotUndone, RollbackRefused, RolledBack, roll_back};
 
 #[cfg(test)]
 mod tests;

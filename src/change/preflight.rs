@@ -49,6 +49,14 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
             _ => None,
         })
         .collect();
+    let stopping: Vec<&GuestPath> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::SwapOff { device, .. } => Some(device),
+            _ => None,
+        })
+        .collect();
     for step in &plan.steps {
         match &step.action {
             Action::EditFile { edits, result_sha256 } => {
@@ -68,7 +76,9 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                     obstacles.extend(read_only(guest, path)?);
                 }
             }
-            Action::Unmount { mount } => obstacles.extend(unmount(guest, mount, &going)?),
+            Action::Unmount { mount } => {
+                obstacles.extend(unmount(guest, mount, &going, &stopping)?);
+            }
             Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device)?),
             Action::Unit { .. } => {
                 obstacles.extend(read_only(guest, &GuestPath::from("/etc/systemd/system"))?);
@@ -87,12 +97,17 @@ pub fn unmount_only(guest: &Guest, mounts: &[MountRecord]) -> Result<Vec<Obstacl
     let going: Vec<&MountRecord> = mounts.iter().collect();
     let mut obstacles = Vec::new();
     for mount in mounts {
-        obstacles.extend(unmount(guest, mount, &going)?);
+        obstacles.extend(unmount(guest, mount, &going, &[])?);
     }
     Ok(obstacles)
 }
 
-fn file(guest: &Guest, path: &GuestPath, step: &Step, cleared: bool) -> Result<Vec<Obstacle>, Unknown> {
+fn file(
+    guest: &Guest,
+    path: &GuestPath,
+    step: &Step,
+    cleared: bool,
+) -> Result<Vec<Obstacle>, Unknown> {
     let mut obstacles = read_only(guest, path)?;
     let spot = RootMut::new(guest.root()).spot_of_file(path)?;
     let content = match spot.read() {
@@ -103,8 +118,7 @@ fn file(guest: &Guest, path: &GuestPath, step: &Step, cleared: bool) -> Result<V
         }
     };
     if step.expects.sha256.as_deref() != Some(sha256_hex(&content).as_str()) {
-        obstacles
-            .push(Obstacle { kind: ObstacleKind::Moved, message: moved(path).to_string() });
+        obstacles.push(Obstacle { kind: ObstacleKind::Moved, message: moved(path).to_string() });
     }
     let flags = guest.flags(path)?.unwrap_or_default();
     if flags.any() && !cleared {
@@ -132,11 +146,17 @@ fn read_only(guest: &Guest, path: &GuestPath) -> Result<Vec<Obstacle>, Unknown> 
         .collect())
 }
 
-fn unmount(guest: &Guest, mount: &MountRecord, going: &[&MountRecord]) -> Result<Vec<Obstacle>, Unknown> {
+fn unmount(
+    guest: &Guest,
+    mount: &MountRecord,
+    going: &[&MountRecord],
+    stopping: &[&GuestPath],
+) -> Result<Vec<Obstacle>, Unknown> {
     let mut obstacles = Vec::new();
     let mounts = guest.mounts()?;
     let target = &mount.target;
-    let Some(now) = mounts.own.at(target.as_bytes()).filter(|now| is(now, mount, going, mounts)) else {
+    let Some(now) = mounts.own.at(target.as_bytes()).filter(|now| is(now, mount, going, mounts))
+    else {
         obstacles.push(Obstacle {
             kind: ObstacleKind::Moved,
             message: format!("{} is not mounted on {target} any more", mount.source),
@@ -156,10 +176,22 @@ fn unmount(guest: &Guest, mount: &MountRecord, going: &[&MountRecord]) -> Result
         }
     }
     if guest.kernel().is_some_and(crate::sys::Kernel::is_live) {
-        for holder in Holder::of_filesystem(now.device) {
+        for holder in Holder::of_mount(now.device, now.id) {
             obstacles.push(Obstacle {
                 kind: ObstacleKind::Busy,
                 message: format!("{target} is busy: {holder}"),
+            });
+        }
+    }
+    for swap in &mounts.swaps {
+        let inside = mounts.holding(&swap.path).is_some_and(|holding| holding.id == now.id);
+        if inside && !stopping.contains(&&GuestPath::new(&swap.path)) {
+            obstacles.push(Obstacle {
+                kind: ObstacleKind::Busy,
+                message: format!(
+                    "{target} is busy: {} in it is swapped to; `swapoff` it first",
+                    GuestPath::new(&swap.path)
+                ),
             });
         }
     }
@@ -173,7 +205,12 @@ fn unmount(guest: &Guest, mount: &MountRecord, going: &[&MountRecord]) -> Result
 }
 
 /// Whether a mount is the recorded one: a stacked mount of the plan may still lie over it.
-fn is(now: &Mount, record: &MountRecord, going: &[&MountRecord], mounts: &crate::guest::Mounts) -> bool {
+fn is(
+    now: &Mount,
+    record: &MountRecord,
+    going: &[&MountRecord],
+    mounts: &crate::guest::Mounts,
+) -> bool {
     let same = |m: &Mount| {
         format!("{}:{}", m.device.0, m.device.1) == record.device
             && m.source.value == record.source.as_bytes()

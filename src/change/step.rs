@@ -167,7 +167,12 @@ pub fn take(guest: &Guest, root: &RootMut, step: &Step, undo: &Undo) -> Result<A
             spot.replace(temporary, &result, attributes, false)?;
             let (written, now) = read_whole(&spot)?;
             if written != result || !same_but_times(&now, attributes) {
-                return Err(Error::new("verify", path, ErrorKind::Other, "it is not what was written"));
+                return Err(Error::new(
+                    "verify",
+                    path,
+                    ErrorKind::Other,
+                    "it is not what was written",
+                ));
             }
             Ok(After { directory_modified: Some(spot.dir.times()?.1) })
         }

@@ -67,7 +67,9 @@ impl Store {
                 Err(error) if error.kind() == ErrorKind::NotFound => false,
                 Err(error) => return Err(error),
             },
-            None => guest.root().stat(&GuestPath::from(machine_state_dir()).join(b"runs"))?.is_some(),
+            None => {
+                guest.root().stat(&GuestPath::from(machine_state_dir()).join(b"runs"))?.is_some()
+            }
         };
         if exists { Self::create(guest, state_dir).map(Some) } else { Ok(None) }
     }

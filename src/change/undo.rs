@@ -71,9 +71,14 @@ pub enum RollbackRefused {
 pub fn same_guest(guest: &Guest, run: &Run) -> std::result::Result<(), RollbackRefused> {
     let header = &run.header;
     if header.root != root_of(guest) {
-        return Err(RollbackRefused::OtherRoot { run: header.id.clone(), root: header.root.clone() });
+        return Err(RollbackRefused::OtherRoot {
+            run: header.id.clone(),
+            root: header.root.clone(),
+        });
     }
-    for (theirs, ours) in [(&header.dmi_uuid, guest.dmi_uuid()), (&header.cloud_id, guest.cloud_id())] {
+    for (theirs, ours) in
+        [(&header.dmi_uuid, guest.dmi_uuid()), (&header.cloud_id, guest.cloud_id())]
+    {
         if let Some(theirs) = theirs
             && ours.as_ref() != Some(theirs)
         {
@@ -142,7 +147,9 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
         }
         Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
         Undo::Swap { device, priority } => swap_again(guest, device, *priority),
-        Undo::Unit { path, before, directory } => undo_unit(root, run, path, before, *directory, open),
+        Undo::Unit { path, before, directory } => {
+            undo_unit(root, run, path, before, *directory, open)
+        }
     }
 }
 
@@ -199,7 +206,12 @@ fn verify(spot: &Spot, content: &[u8], attributes: &Attributes) -> Result<()> {
 }
 
 /// Give the directory its times back, unless somebody else changed it after the run.
-fn restore_directory(spot: &Spot, times: (Time, Time), now: Time, expected: Option<Time>) -> Result<()> {
+fn restore_directory(
+    spot: &Spot,
+    times: (Time, Time),
+    now: Time,
+    expected: Option<Time>,
+) -> Result<()> {
     if expected.is_none_or(|expected| expected == now) {
         spot.dir.set_times(times.0, times.1)?;
     }
@@ -254,7 +266,12 @@ fn mount_again(guest: &Guest, mount: &MountRecord, origin: Option<&GuestPath>) -
     match (origin, &mount.loop_file) {
         (Some(origin), _) => {
             bind = format!("bind,{}", mount.options);
-            argv.extend([OsStr::new("-o"), OsStr::new(&bind), OsStr::new("--"), origin.as_os_str()]);
+            argv.extend([
+                OsStr::new("-o"),
+                OsStr::new(&bind),
+                OsStr::new("--"),
+                origin.as_os_str(),
+            ]);
         }
         (None, Some(file)) => {
             bind = format!("loop,{options}");
@@ -322,4 +339,3 @@ fn swap_again(guest: &Guest, device: &GuestPath, priority: i32) -> Result<()> {
     let cause = "swapon said that it succeeded, and /proc/swaps does not show it";
     Err(Error::new("swap to", device, ErrorKind::Other, cause))
 }
-

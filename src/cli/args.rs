@@ -193,7 +193,12 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "DEV|UUID")]
     pub system_disk: Option<String>,
     /// The command, after `--`
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     pub command: Vec<OsString>,
 }
 

@@ -38,7 +38,11 @@ pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
             .collect();
         Err(Trouble::new(
             report.verdict.into(),
-            format!("the command was not run: the guest is {} ({})", report.verdict, ids.join(", ")),
+            format!(
+                "the command was not run: the guest is {} ({})",
+                report.verdict,
+                ids.join(", ")
+            ),
         )
         .hint("`guestprep audit` says why"))
     };

@@ -57,7 +57,12 @@ struct MountRow {
     used_percent: Option<u64>,
 }
 
-fn row(guest: &Guest, disks: &Disks, system: &SystemDisks, at: usize) -> Result<Row, crate::guest::Unknown> {
+fn row(
+    guest: &Guest,
+    disks: &Disks,
+    system: &SystemDisks,
+    at: usize,
+) -> Result<Row, crate::guest::Unknown> {
     let device = &disks.devices[at];
     let identity = guest.identity(at).unwrap_or_default();
     let mut mounts = Vec::new();
@@ -72,9 +77,11 @@ fn row(guest: &Guest, disks: &Disks, system: &SystemDisks, at: usize) -> Result<
             mounts.push(MountRow { target, used_percent });
         }
     }
-    let swap = guest.mounts()?.swaps.iter().any(|swap| {
-        guest.find_device(&swap.path).is_ok_and(|device| device == Some(at))
-    });
+    let swap = guest
+        .mounts()?
+        .swaps
+        .iter()
+        .any(|swap| guest.find_device(&swap.path).is_ok_and(|device| device == Some(at)));
     let fstab = match guest.boot() {
         Ok(boot) => boot
             .fstab()
@@ -83,8 +90,10 @@ fn row(guest: &Guest, disks: &Disks, system: &SystemDisks, at: usize) -> Result<
             .collect(),
         Err(_) => Vec::new(),
     };
-    let children =
-        disks.children(at).map(|child| row(guest, disks, system, child)).collect::<Result<_, _>>()?;
+    let children = disks
+        .children(at)
+        .map(|child| row(guest, disks, system, child))
+        .collect::<Result<_, _>>()?;
     Ok(Row {
         device: device.known_as(),
         role: if system.hold(disks, at) { "system" } else { "data" },

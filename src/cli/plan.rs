@@ -12,6 +12,11 @@ use crate::model::{Plan, RemedyKind, Report, Severity};
 use crate::report::Style;
 use crate::sys;
 
+/// What a reader of a plan can do with it.
+const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestprep rollback` undoes them.\n\
+    To take exactly these later: `guestprep plan --format json -o plan.json`, then `guestprep prepare \
+    --plan plan.json`.\n";
+
 pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
     let choice = Choice::read(cli, &args.select)?;
     let target = &args.target;
@@ -27,7 +32,11 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
         }
         Format::Text => {
             let style = setup::style(args.output.color, args.output.output.is_some());
-            render(&plan, &audit.report, style)
+            let mut text = render(&plan, &audit.report, style);
+            if !plan.steps.is_empty() {
+                text.push_str(NEXT);
+            }
+            text
         }
     };
     setup::deliver(&args.output, &text)?;
@@ -79,14 +88,6 @@ pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
         .collect();
     if !manual.is_empty() {
         let _ = writeln!(out, "\nTo be mended by hand:\n{}", manual.join("\n"));
-    }
-    if !plan.steps.is_empty() {
-        let _ = writeln!(
-            out,
-            "\n{} can be rolled back. Next: `guestprep prepare`, or `guestprep plan --format json -o \
-             plan.json` and `guestprep prepare --plan plan.json`.",
-            if plan.steps.len() == 1 { "The step" } else { "All steps" }
-        );
     }
     out
 }

@@ -12,17 +12,17 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     let (root, state_dir) = setup::absolute(&args.target)?;
     sys::leave_directory()?;
     let guest = setup::guest(root.as_deref(), Policy::default())?;
-    let nothing = || Trouble::usage("there is no run to roll back").hint("`guestprep runs` lists them");
+    let nothing =
+        || Trouble::usage("there is no run to roll back").hint("`guestprep runs` lists them");
     let store = Store::open(&guest, state_dir.as_deref())?.ok_or_else(nothing)?;
     let _lock = store.lock()?;
     let mut runs = store.runs()?;
     let last = runs.iter().rposition(|run| run.state() != RunState::RolledBack);
     let at = match &args.run {
         None => last.ok_or_else(nothing)?,
-        Some(id) => runs
-            .iter()
-            .position(|run| run.header.id == *id)
-            .ok_or_else(|| Trouble::usage(format!("there is no run {id}")).hint("`guestprep runs` lists them"))?,
+        Some(id) => runs.iter().position(|run| run.header.id == *id).ok_or_else(|| {
+            Trouble::usage(format!("there is no run {id}")).hint("`guestprep runs` lists them")
+        })?,
     };
     let run = &mut runs[at];
     let id = run.header.id.clone();
@@ -32,8 +32,10 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     }
     if last != Some(at) {
         let newer = last.map(|last| runs[last].header.id.clone()).unwrap_or_default();
-        return Err(Trouble::usage(format!("run {newer} was made after run {id} and is not rolled back"))
-            .hint(format!("roll back {newer} first")));
+        return Err(Trouble::usage(format!(
+            "run {newer} was made after run {id} and is not rolled back"
+        ))
+        .hint(format!("roll back {newer} first")));
     }
     if !args.yes {
         if !sys::is_terminal_in() {
@@ -53,9 +55,12 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     if !result.left.is_empty() {
         return Err(setup::incomplete(&result, "is rolled back in part"));
     }
-    println!("Run {id} is rolled back: {} undone and verified.", match result.undone {
-        1 => "1 step".to_owned(),
-        n => format!("{n} steps"),
-    });
+    println!(
+        "Run {id} is rolled back: {} undone and verified.",
+        match result.undone {
+            1 => "1 step".to_owned(),
+            n => format!("{n} steps"),
+        }
+    );
     Ok(Exit::Done)
 }

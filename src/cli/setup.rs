@@ -147,7 +147,11 @@ pub fn incomplete(result: &RolledBack, what: &str) -> Trouble {
         result.left.iter().map(|l| format!("  {}: {}", l.step, l.reason)).collect();
     Trouble::new(
         Exit::Incomplete,
-        format!("run {} {what}; not all of it could be rolled back:\n{}", result.id, left.join("\n")),
+        format!(
+            "run {} {what}; not all of it could be rolled back:\n{}",
+            result.id,
+            left.join("\n")
+        ),
     )
     .hint(format!("mend what is named, then `guestprep rollback {}`", result.id))
 }
@@ -220,7 +224,10 @@ fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
     for file in files {
         let Some(bytes) = sys::read_named(&file, MAX_CONFIG)? else {
             if named.is_some() {
-                return Err(Trouble::usage(format!("cannot read {}: there is no such file", file.display())));
+                return Err(Trouble::usage(format!(
+                    "cannot read {}: there is no such file",
+                    file.display()
+                )));
             }
             continue;
         };

@@ -59,7 +59,8 @@ fn meant<'a>(guest: &'a Guest, target: &Path) -> Result<Vec<&'a Mount>, Trouble>
     // What stands on a mount has to go before it.
     let mut at = 0;
     while at < found.len() {
-        let inside = mounts.mounts.iter().filter(|m| m.parent == found[at].id && m.id != found[at].id);
+        let inside =
+            mounts.mounts.iter().filter(|m| m.parent == found[at].id && m.id != found[at].id);
         let new: Vec<&Mount> = inside.filter(|m| !found.iter().any(|f| f.id == m.id)).collect();
         found.extend(new);
         at += 1;

@@ -137,7 +137,8 @@ impl Disks {
             .iter()
             .enumerate()
             .filter(|(_, d)| {
-                d.parents.is_empty() && !matches!(d.kind, DeviceKind::Memory | DeviceKind::Removable)
+                d.parents.is_empty()
+                    && !matches!(d.kind, DeviceKind::Memory | DeviceKind::Removable)
             })
             .map(|(at, _)| at)
     }

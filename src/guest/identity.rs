@@ -116,7 +116,8 @@ impl Guest {
         let Some((kernel, devices)) = kernel.and_then(|k| k.devices().map(|d| (k, d))) else {
             return Err(Unknown(format!("{} cannot be read", device.path())));
         };
-        let sector = kernel.sys(&format!("/class/block/{}/queue/logical_block_size", device.name))?;
+        let sector =
+            kernel.sys(&format!("/class/block/{}/queue/logical_block_size", device.name))?;
         let sector = sector.and_then(|t| String::from_utf8(t).ok()?.trim().parse::<u32>().ok());
         let look = |window: &Window| match partition_table::parse(window, sector) {
             Ok(found) => Ok(Ok(found)),

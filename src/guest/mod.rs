@@ -224,9 +224,10 @@ impl Guest {
     /// # Errors
     /// When it cannot be read.
     pub fn fstab(&self) -> Fact<Option<&Fstab>> {
-        let fact = self.facts.fstab.get_or_init(|| {
-            Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content)))
-        });
+        let fact = self
+            .facts
+            .fstab
+            .get_or_init(|| Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content))));
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 
@@ -307,7 +308,8 @@ impl Guest {
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.
     pub fn hostname(&self) -> Option<String> {
-        let running = self.kernel.as_ref().and_then(|k| k.proc("/sys/kernel/hostname").ok().flatten());
+        let running =
+            self.kernel.as_ref().and_then(|k| k.proc("/sys/kernel/hostname").ok().flatten());
         let bytes = match running {
             Some(bytes) => bytes,
             None => self.file("/etc/hostname").ok().flatten()?.to_vec(),

@@ -49,7 +49,9 @@ impl Policy {
     pub fn places_on_system(&self, source: &str, target: Option<&GuestPath>) -> bool {
         self.system.iter().any(|named| {
             named == source
-                || target.is_some_and(|t| named.starts_with('/') && GuestPath::from(named.as_str()) == *t)
+                || target.is_some_and(|t| {
+                    named.starts_with('/') && GuestPath::from(named.as_str()) == *t
+                })
         })
     }
 }

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Answer, Guest};
 use crate::guest::{DeviceKind, Disks, Mounts, OtherNamespace, Place, SystemDisks, Unknown};
-use crate::model::{
-    ByteString, Edit, Finding, GuestPath, MountRecord, Subject, Umount, Verdict,
-};
+use crate::model::{ByteString, Edit, Finding, GuestPath, MountRecord, Subject, Umount, Verdict};
 use crate::parse::mountinfo::Mount;
 use crate::parse::swaps::SwapKind;
 use crate::sys::Holder;
@@ -108,7 +106,7 @@ fn data_disk_of(
 
 fn mounted(guest: &Guest, disks: &Disks, mount: &Mount, disk: &str, here: bool) -> Finding {
     let holders = match guest.kernel() {
-        Some(kernel) if kernel.is_live() => Holder::of_filesystem(mount.device),
+        Some(kernel) if kernel.is_live() => Holder::of_mount(mount.device, mount.id),
         _ => Vec::new(),
     };
     let target = GuestPath::new(&mount.mount_point.value);

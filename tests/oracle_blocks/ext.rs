@@ -23,13 +23,7 @@ fn dumpe2fs(image: &Image) -> BTreeMap<String, String> {
 }
 
 fn features(ext: &Ext) -> String {
-    [
-        ext.compat.names(),
-        ext.incompat.names(),
-        ext.ro_compat.names(),
-    ]
-    .concat()
-    .join(" ")
+    [ext.compat.names(), ext.incompat.names(), ext.ro_compat.names()].concat().join(" ")
 }
 
 #[test]
@@ -39,10 +33,7 @@ fn every_variant() {
     }
     let cases: &[(&[&str], Kind)] = &[
         (&["-t", "ext2"], Kind::Ext2),
-        (
-            &["-t", "ext2", "-b", "1024", "-L", "sixteen bytes ok"],
-            Kind::Ext2,
-        ),
+        (&["-t", "ext2", "-b", "1024", "-L", "sixteen bytes ok"], Kind::Ext2),
         (&["-t", "ext2", "-r", "0"], Kind::Ext2),
         (&["-t", "ext3", "-L", "  a b "], Kind::Ext3),
         (&["-t", "ext3", "-O", "extent"], Kind::Ext4),
@@ -50,26 +41,10 @@ fn every_variant() {
         (&["-t", "ext4"], Kind::Ext4),
         (&["-t", "ext4", "-O", "^has_journal"], Kind::Ext4),
         (&["-t", "ext4", "-O", "^metadata_csum,^64bit"], Kind::Ext4),
+        (&["-t", "ext4", "-O", "quota,project", "-I", "256"], Kind::Ext4),
+        (&["-t", "ext4", "-O", "encrypt,verity,casefold,ea_inode,large_dir"], Kind::Ext4),
         (
-            &["-t", "ext4", "-O", "quota,project", "-I", "256"],
-            Kind::Ext4,
-        ),
-        (
-            &[
-                "-t",
-                "ext4",
-                "-O",
-                "encrypt,verity,casefold,ea_inode,large_dir",
-            ],
-            Kind::Ext4,
-        ),
-        (
-            &[
-                "-t",
-                "ext4",
-                "-O",
-                "metadata_csum_seed,inline_data,mmp,bigalloc,^resize_inode",
-            ],
+            &["-t", "ext4", "-O", "metadata_csum_seed,inline_data,mmp,bigalloc,^resize_inode"],
             Kind::Ext4,
         ),
         (
@@ -83,14 +58,8 @@ fn every_variant() {
         ),
         (&["-t", "ext4", "-b", "65536"], Kind::Ext4),
         (&["-t", "ext4", "-e", "remount-ro"], Kind::Ext4),
-        (
-            &["-t", "ext4", "-e", "panic", "-M", "/srv/data"],
-            Kind::Ext4,
-        ),
-        (
-            &["-O", "journal_dev", "-b", "4096", "-L", "journal"],
-            Kind::Jbd,
-        ),
+        (&["-t", "ext4", "-e", "panic", "-M", "/srv/data"], Kind::Ext4),
+        (&["-O", "journal_dev", "-b", "4096", "-L", "journal"], Kind::Jbd),
         (&["-O", "journal_dev", "-b", "1024"], Kind::Jbd),
     ];
     for (args, kind) in cases {
@@ -107,11 +76,7 @@ fn every_variant() {
         let has_checksum = features(ext).split(' ').any(|name| name == "metadata_csum");
         assert_eq!(
             found.checksum,
-            if has_checksum {
-                Checksum::Good
-            } else {
-                Checksum::Absent
-            },
+            if has_checksum { Checksum::Good } else { Checksum::Absent },
             "{args:?}"
         );
         if *kind == Kind::Jbd {
@@ -121,10 +86,7 @@ fn every_variant() {
         assert_eq!(ext.free_blocks.to_string(), value("Free blocks"));
         assert_eq!(ext.block_size.to_string(), value("Block size"));
         assert_eq!(ext.mount_count.to_string(), value("Mount count"));
-        assert_eq!(
-            ext.max_mount_count.to_string(),
-            value("Maximum mount count")
-        );
+        assert_eq!(ext.max_mount_count.to_string(), value("Maximum mount count"));
         assert_eq!(
             value("Check interval").split(' ').next(),
             Some(ext.check_interval.to_string().as_str())
@@ -138,11 +100,7 @@ fn every_variant() {
         assert_eq!(on_error, value("Errors behavior"));
         let last = String::from_utf8(ext.last_mounted.clone()).unwrap();
         assert_eq!(
-            if last.is_empty() {
-                "<not available>"
-            } else {
-                &last
-            },
+            if last.is_empty() { "<not available>" } else { &last },
             value("Last mounted on")
         );
         assert!(ext.state.clean() && !ext.state.errors() && !ext.needs_recovery());
@@ -157,10 +115,7 @@ fn errors_and_checks() {
     }
     let image = Image::new(16);
     image.make("mke2fs", &["-q", "-F", "-t", "ext4"]);
-    image.make(
-        "tune2fs",
-        &["-c", "5", "-C", "5", "-i", "7d", "-T", "20300101000000"],
-    );
+    image.make("tune2fs", &["-c", "5", "-C", "5", "-i", "7d", "-T", "20300101000000"]);
     let path = image.arg();
     for request in [
         "ssv state 2",
@@ -174,10 +129,7 @@ fn errors_and_checks() {
     }
     // After 2106: the eight bits that the times got later, which this debugfs does not set; -n lets it mend the checksum.
     image.write(1024 + 0x279, &[1]);
-    run(
-        "debugfs",
-        &["-w", "-n", "-R", "ssv kbytes_written 1", &path],
-    );
+    run("debugfs", &["-w", "-n", "-R", "ssv kbytes_written 1", &path]);
     let found = agree(&image);
     let ext = ext(&found);
     assert_eq!(found.checksum, Checksum::Good);
@@ -186,10 +138,7 @@ fn errors_and_checks() {
     let second = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second() as u64;
     assert_eq!(ext.last_check, second("2030-01-01T00:00:00Z"));
     assert_eq!(ext.first_error_at, second("2025-01-02T03:04:05Z"));
-    assert_eq!(
-        ext.last_error_at,
-        second("2025-01-02T03:04:05Z") + (1 << 32)
-    );
+    assert_eq!(ext.last_error_at, second("2025-01-02T03:04:05Z") + (1 << 32));
     assert_eq!(ext.mounted_at, second("2024-05-06T07:08:09Z"));
     assert!(ext.check_due_by_count());
     assert!(!ext.check_due_by_time(second("2030-01-07T23:59:59Z")));
@@ -197,18 +146,12 @@ fn errors_and_checks() {
 
     // The upper half of a count, as of a filesystem of more than 16 TiB.
     image.write(1024 + 0x158, &[3]);
-    run(
-        "debugfs",
-        &["-w", "-n", "-R", "ssv kbytes_written 2", &path],
-    );
+    run("debugfs", &["-w", "-n", "-R", "ssv kbytes_written 2", &path]);
     let free = self::ext(&agree(&image)).free_blocks;
     assert_eq!(dumpe2fs(&image)["Free blocks"], free.to_string());
     assert_eq!(free >> 32, 3);
     image.write(1024 + 0x158, &[0]);
-    run(
-        "debugfs",
-        &["-w", "-n", "-R", "ssv kbytes_written 3", &path],
-    );
+    run("debugfs", &["-w", "-n", "-R", "ssv kbytes_written 3", &path]);
 
     image.make("tune2fs", &["-c", "-1", "-i", "0"]);
     let found = agree(&image);
@@ -225,10 +168,7 @@ fn ext3_that_needs_recovery() {
     }
     let image = Image::new(16);
     image.make("mke2fs", &["-q", "-F", "-t", "ext3"]);
-    run(
-        "debugfs",
-        &["-w", "-R", "feature needs_recovery", &image.arg()],
-    );
+    run("debugfs", &["-w", "-R", "feature needs_recovery", &image.arg()]);
     let found = agree(&image);
     assert!(found.kind == Kind::Ext3 && ext(&found).needs_recovery());
 }
@@ -255,9 +195,7 @@ fn names_of_all_bits() {
             // -f shows features that e2fsprogs does not know.
             // It fails after the line where a feature names more that is not there.
             let (_, text, _) = attempt("dumpe2fs", &["-f", "-h", &image.arg()], "");
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("Filesystem features:"));
+            let line = text.lines().find_map(|line| line.strip_prefix("Filesystem features:"));
             assert_eq!(line.unwrap().trim(), names.join(" "), "{at:#x} bit {bit}");
         }
     }

@@ -18,32 +18,18 @@ fn xfs() {
     ] {
         let image = Image::new(320);
         // mkfs refuses version 4 from some release on.
-        let (made, _, error) = attempt(
-            "mkfs.xfs",
-            &[&["-q", "-f"], args, &[&image.arg()]].concat(),
-            "",
-        );
+        let (made, _, error) =
+            attempt("mkfs.xfs", &[&["-q", "-f"], args, &[&image.arg()]].concat(), "");
         if !made && args.contains(&"crc=0") {
             eprintln!("left out: mkfs.xfs makes no version 4: {error}");
             continue;
         }
         assert!(made, "{error}");
         let found = agree(&image);
-        let Detail::Xfs(xfs) = &found.detail else {
-            panic!("{found:?}")
-        };
+        let Detail::Xfs(xfs) = &found.detail else { panic!("{found:?}") };
         let db = |field: &str| -> u64 {
-            let text = run(
-                "xfs_db",
-                &[
-                    "-r",
-                    "-c",
-                    "sb 0",
-                    "-c",
-                    &format!("p {field}"),
-                    &image.arg(),
-                ],
-            );
+            let text =
+                run("xfs_db", &["-r", "-c", "sb 0", "-c", &format!("p {field}"), &image.arg()]);
             let value = text.trim().rsplit(' ').next().unwrap().to_owned();
             match value.strip_prefix("0x") {
                 Some(hex) => u64::from_str_radix(hex, 16).unwrap(),
@@ -52,16 +38,10 @@ fn xfs() {
         };
         let v5 = xfs.sb_version == 5;
         assert_eq!(v5, !args.contains(&"crc=0"));
-        assert_eq!(
-            found.checksum,
-            if v5 { Checksum::Good } else { Checksum::Absent }
-        );
+        assert_eq!(found.checksum, if v5 { Checksum::Good } else { Checksum::Absent });
         assert_eq!(u64::from(xfs.block_size), db("blocksize"));
         assert_eq!(u64::from(xfs.sector_size), db("sectsize"));
-        assert_eq!(
-            (xfs.blocks, xfs.free_blocks),
-            (db("dblocks"), db("fdblocks"))
-        );
+        assert_eq!((xfs.blocks, xfs.free_blocks), (db("dblocks"), db("fdblocks")));
         assert_eq!(u64::from(xfs.sb_version), db("versionnum") & 0xf);
         if v5 {
             assert_eq!(u64::from(xfs.incompat.0), db("features_incompat"));
@@ -77,51 +57,20 @@ fn xfs_that_needs_repair_and_has_a_new_uuid() {
         return;
     }
     let image = Image::new(320);
-    image.make(
-        "mkfs.xfs",
-        &[
-            "-q",
-            "-f",
-            "-m",
-            "uuid=11111111-2222-3333-4444-555555555555",
-        ],
-    );
+    image.make("mkfs.xfs", &["-q", "-f", "-m", "uuid=11111111-2222-3333-4444-555555555555"]);
     // xfs_db writes the checksum too.
-    for command in [
-        "write features_incompat 0x1b",
-        "uuid 66666666-2222-3333-4444-555555555555",
-    ] {
+    for command in ["write features_incompat 0x1b", "uuid 66666666-2222-3333-4444-555555555555"] {
         if command.starts_with("uuid") {
             run("xfs_db", &["-x", "-c", command, &image.arg()]);
             let found = agree(&image);
-            let Detail::Xfs(xfs) = &found.detail else {
-                panic!("{found:?}")
-            };
-            assert_eq!(
-                found.uuid.as_deref(),
-                Some("66666666-2222-3333-4444-555555555555")
-            );
-            assert_eq!(
-                xfs.meta_uuid.as_deref(),
-                Some("11111111-2222-3333-4444-555555555555")
-            );
+            let Detail::Xfs(xfs) = &found.detail else { panic!("{found:?}") };
+            assert_eq!(found.uuid.as_deref(), Some("66666666-2222-3333-4444-555555555555"));
+            assert_eq!(xfs.meta_uuid.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
         }
     }
-    run(
-        "xfs_db",
-        &[
-            "-x",
-            "-c",
-            "sb 0",
-            "-c",
-            "write features_incompat 0x1f",
-            &image.arg(),
-        ],
-    );
+    run("xfs_db", &["-x", "-c", "sb 0", "-c", "write features_incompat 0x1f", &image.arg()]);
     let found = agree(&image);
-    let Detail::Xfs(xfs) = &found.detail else {
-        panic!("{found:?}")
-    };
+    let Detail::Xfs(xfs) = &found.detail else { panic!("{found:?}") };
     assert!(xfs.needs_repair());
     assert_eq!(found.checksum, Checksum::Good);
     let version = run("xfs_db", &["-r", "-c", "version", &image.arg()]);
@@ -142,25 +91,14 @@ fn btrfs() {
         let image = Image::new(128);
         image.make("mkfs.btrfs", &[&["-q", "-f"], args].concat());
         let found = agree(&image);
-        let Detail::Btrfs(btrfs) = &found.detail else {
-            panic!("{found:?}")
-        };
+        let Detail::Btrfs(btrfs) = &found.detail else { panic!("{found:?}") };
         assert_eq!(btrfs.checksum_type, kind);
         let crc32c = kind == ChecksumType::Crc32c;
-        assert_eq!(
-            found.checksum,
-            if crc32c {
-                Checksum::Good
-            } else {
-                Checksum::NotChecked
-            }
-        );
+        assert_eq!(found.checksum, if crc32c { Checksum::Good } else { Checksum::NotChecked });
         let dump = run("btrfs", &["inspect-internal", "dump-super", &image.arg()]);
         let value = |key: &str| -> u64 {
-            let line = dump
-                .lines()
-                .find(|line| line.split_whitespace().next() == Some(key))
-                .unwrap();
+            let line =
+                dump.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
             let value = line.split_whitespace().nth(1).unwrap();
             value
                 .strip_prefix("0x")
@@ -182,10 +120,7 @@ fn btrfs() {
         assert_eq!(btrfs.has_log, value("log_root") != 0);
         image.write(0x10000 + 0x300, &[1]);
         if crc32c {
-            assert_eq!(
-                identify(&image.path()).unwrap().unwrap().checksum,
-                Checksum::Bad
-            );
+            assert_eq!(identify(&image.path()).unwrap().unwrap().checksum, Checksum::Bad);
         }
     }
 }
@@ -196,10 +131,7 @@ fn btrfs_of_two_devices_and_with_another_uuid() {
         return;
     }
     let images = [Image::new(128), Image::new(128)];
-    run(
-        "mkfs.btrfs",
-        &["-q", "-f", &images[0].arg(), &images[1].arg()],
-    );
+    run("mkfs.btrfs", &["-q", "-f", &images[0].arg(), &images[1].arg()]);
     let found = [agree(&images[0]), agree(&images[1])];
     assert_eq!(found[0].uuid, found[1].uuid);
     assert_ne!(found[0].uuid_sub, found[1].uuid_sub);
@@ -250,9 +182,7 @@ fn vfat_label() {
         image.write(boot_label, b"IN BOOT    ");
         let found = agree(&image);
         assert_eq!(found.label.as_deref(), Some(&b"BOTH"[..]));
-        let Detail::Vfat(vfat) = &found.detail else {
-            panic!("{found:?}")
-        };
+        let Detail::Vfat(vfat) = &found.detail else { panic!("{found:?}") };
         assert_eq!(vfat.boot_label.as_deref(), Some(&b"IN BOOT"[..]));
         assert_eq!(blkid(&image.path())["LABEL_FATBOOT"], "IN BOOT");
     }

@@ -37,24 +37,9 @@ fn gpt_table() {
 
     // Numbers with gaps, and a table with room for few or many.
     for entries in ["4", "56", "512"] {
-        run(
-            "sgdisk",
-            &[
-                "-o",
-                "-S",
-                entries,
-                "-n",
-                "2:4096:8191",
-                "-n",
-                "4:8192:0",
-                &image.arg(),
-            ],
-        );
-        let numbers: Vec<_> = agree(&image, None)
-            .partitions
-            .iter()
-            .map(|partition| partition.number)
-            .collect();
+        run("sgdisk", &["-o", "-S", entries, "-n", "2:4096:8191", "-n", "4:8192:0", &image.arg()]);
+        let numbers: Vec<_> =
+            agree(&image, None).partitions.iter().map(|partition| partition.number).collect();
         assert_eq!(numbers, [2, 4]);
     }
     // A hybrid MBR: Linux goes by the GPT.
@@ -70,22 +55,16 @@ fn gpt_with_sectors_of_4096_bytes() {
         return;
     }
     let image = Image::new(64);
-    let (ok, device, error) = attempt(
-        "losetup",
-        &["--find", "--show", "--sector-size", "4096", &image.arg()],
-        "",
-    );
+    let (ok, device, error) =
+        attempt("losetup", &["--find", "--show", "--sector-size", "4096", &image.arg()], "");
     if !ok {
         eprintln!("left out: no loop device: {error}");
         return;
     }
     for (label, sector_size) in [("gpt", None), ("gpt", Some(4096)), ("dos", Some(4096))] {
         let script = format!("label: {label}\n256,256,L\n512,,L\n");
-        let made = attempt(
-            "sfdisk",
-            &["-q", "--no-reread", "--wipe", "always", device.trim()],
-            &script,
-        );
+        let made =
+            attempt("sfdisk", &["-q", "--no-reread", "--wipe", "always", device.trim()], &script);
         attempt("blockdev", &["--flushbufs", device.trim()], "");
         assert!(made.0, "{made:?}");
         let table = agree(&image, sector_size);
@@ -111,10 +90,7 @@ fn gpt_after_the_disk_has_grown() {
     run("sgdisk", &["-e", &image.arg()]);
     assert_eq!(gpt(&agree(&image, None)).backup, Backup::AtEnd);
     image.set_size(32 << 20);
-    assert!(matches!(
-        parse(&image, None),
-        Err(TableError::DamagedGpt { .. })
-    ));
+    assert!(matches!(parse(&image, None), Err(TableError::DamagedGpt { .. })));
 }
 
 #[test]
@@ -137,11 +113,7 @@ fn gpt_with_a_damaged_copy() {
     for flaw in [0, 17, 50, 512] {
         for (header, entries) in headers {
             let image = make();
-            let at = if flaw == 512 {
-                entries + 5
-            } else {
-                header + flaw
-            };
+            let at = if flaw == 512 { entries + 5 } else { header + flaw };
             image.write(at, &[!image.read(at, 1)[0]]);
             let table = agree(&image, None);
             assert_eq!(table.partitions, whole);
@@ -150,18 +122,12 @@ fn gpt_with_a_damaged_copy() {
             assert_eq!(matches!(gpt(&table).backup, Backup::Damaged(_)), !primary);
             let other = headers[usize::from(primary)].0;
             image.write(other, &[0xee]);
-            assert!(matches!(
-                parse(&image, None),
-                Err(TableError::DamagedGpt { .. })
-            ));
+            assert!(matches!(parse(&image, None), Err(TableError::DamagedGpt { .. })));
         }
     }
     // Both whole, but of different tables.
     let (image, other) = (make(), Image::new(64));
-    sfdisk(
-        &other,
-        "label: gpt\nstart=4096, size=4096, type=L, name=two\n",
-    );
+    sfdisk(&other, "label: gpt\nstart=4096, size=4096, type=L, name=two\n");
     image.write(end - 33 * 512, &other.read(end - 33 * 512, 33 * 512));
     assert_eq!(gpt(&agree(&image, None)).backup, Backup::Differs);
     // Without the MBR that stands for it, Linux sees no partitions.
@@ -189,10 +155,7 @@ fn gpt_with_a_header_of_another_place() {
     assert!(gpt(&agree(&image, None)).primary_damaged.is_none());
     // The same partitions on a disk of another name.
     let second = image.read(end - 512, 512);
-    run(
-        "sgdisk",
-        &["-U", "0a1b2c3d-0000-4000-8000-000000000001", &image.arg()],
-    );
+    run("sgdisk", &["-U", "0a1b2c3d-0000-4000-8000-000000000001", &image.arg()]);
     image.write(end - 512, &second);
     assert_eq!(gpt(&agree(&image, None)).backup, Backup::Differs);
 }

@@ -51,25 +51,18 @@ impl Device<'_> {
     }
 
     fn add(&self, window: &mut Window, range: Range<u64>) {
-        assert!(
-            range.start < range.end && range.end <= self.size,
-            "{range:?} of {}",
-            self.size
-        );
+        assert!(range.start < range.end && range.end <= self.size, "{range:?} of {}", self.size);
         assert!(range.end - range.start <= MAX_RANGE, "{range:?}");
         window.insert(range.start, self.read(range));
     }
 
     /// All parsers. What they say does not matter here.
     fn all(&self) {
-        let found = self.drive(
-            superblock::wanted(self.size),
-            superblock::identify,
-            |error| match error {
+        let found =
+            self.drive(superblock::wanted(self.size), superblock::identify, |error| match error {
                 Unidentified::Unread(unread) => Some(unread),
                 Unidentified::Ambiguous(_) => None,
-            },
-        );
+            });
         if let Ok(Some(superblock)) = found
             && let Detail::Lvm(volume) = superblock.detail
         {
@@ -86,14 +79,11 @@ impl Device<'_> {
         }
         for sector_size in [None, Some(512), Some(4096)] {
             let parse = |window: &Window| partition_table::parse(window, sector_size);
-            let table = self.drive(
-                partition_table::wanted(self.size),
-                parse,
-                |error| match error {
+            let table =
+                self.drive(partition_table::wanted(self.size), parse, |error| match error {
                     TableError::Unread(unread) => Some(unread),
                     _ => None,
-                },
-            );
+                });
             for partition in table.iter().flatten().flat_map(|table| &table.partitions) {
                 assert!(
                     partition.sectors > 0
@@ -125,18 +115,8 @@ static MADE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         with(2, "mkfs.vfat", &["-F", "12"], ""),
         with(64, "mkfs.vfat", &["-F", "32", "-s", "1", "-n", "LABEL"], ""),
         with(2, "mkswap", &[], ""),
-        with(
-            2,
-            "sfdisk",
-            &["-q"],
-            "label: dos\n1,3,83\n8,,5\n10,4,83\n20,4,83\n30,4,83\n",
-        ),
-        with(
-            2,
-            "sfdisk",
-            &["-q"],
-            "label: gpt\nsize=100\nsize=100, name=x\n",
-        ),
+        with(2, "sfdisk", &["-q"], "label: dos\n1,3,83\n8,,5\n10,4,83\n20,4,83\n30,4,83\n"),
+        with(2, "sfdisk", &["-q"], "label: gpt\nsize=100\nsize=100, name=x\n"),
     ];
     let mut made: Vec<_> = made.into_iter().flatten().collect();
     if have(&["cryptsetup"]) {
@@ -205,11 +185,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() < 1 << 20 || bytes[512..520] != *b"LABELONE" {
         return bytes;
     }
-    let text = [
-        &bytes[4096 + 8000..4096 + 8192],
-        &bytes[4096 + 512..4096 + 512 + 208],
-    ]
-    .concat();
+    let text = [&bytes[4096 + 8000..4096 + 8192], &bytes[4096 + 512..4096 + 512 + 208]].concat();
     let sum = lvm_checksum(&text);
     bytes[4152..4156].copy_from_slice(&sum.to_le_bytes());
     let sum = lvm_checksum(&bytes[4100..4608]);
@@ -222,15 +198,9 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn the_built_volume_is_read() {
     let bytes = sealed(physical_volume());
-    let Ok(Some(found)) = superblock::identify(&Window::of(bytes.clone())) else {
-        panic!()
-    };
-    let Detail::Lvm(volume) = found.detail else {
-        panic!()
-    };
-    let group = lvm_metadata::read(&Window::of(bytes), &volume)
-        .unwrap()
-        .unwrap();
+    let Ok(Some(found)) = superblock::identify(&Window::of(bytes.clone())) else { panic!() };
+    let Detail::Lvm(volume) = found.detail else { panic!() };
+    let group = lvm_metadata::read(&Window::of(bytes), &volume).unwrap().unwrap();
     assert_eq!(group.logical_volumes[0].segments[0].volumes, ["a"]);
 }
 
@@ -249,16 +219,10 @@ fn offsets() -> impl Strategy<Value = usize> {
 fn values() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<u8>().prop_map(|byte| vec![byte]),
-        prop_oneof![
-            Just(0u64),
-            Just(u64::MAX),
-            Just(1),
-            Just(1 << 63),
-            any::<u64>()
-        ]
-        .prop_flat_map(
-            |value| (1usize..=8).prop_map(move |length| value.to_le_bytes()[..length].to_vec())
-        ),
+        prop_oneof![Just(0u64), Just(u64::MAX), Just(1), Just(1 << 63), any::<u64>()]
+            .prop_flat_map(
+                |value| (1usize..=8).prop_map(move |length| value.to_le_bytes()[..length].to_vec())
+            ),
     ]
 }
 

@@ -8,42 +8,24 @@ fn luks() {
     if !have(&["cryptsetup", "blkid"]) {
         return;
     }
-    let fast = [
-        "luksFormat",
-        "--batch-mode",
-        "--pbkdf",
-        "pbkdf2",
-        "--pbkdf-force-iterations",
-        "1000",
-    ];
-    for args in [
-        &["--type", "luks1"][..],
-        &["--type", "luks2", "--label", "data", "--subsystem", "of us"],
-    ] {
+    let fast =
+        ["luksFormat", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
+    for args in
+        [&["--type", "luks1"][..], &["--type", "luks2", "--label", "data", "--subsystem", "of us"]]
+    {
         let image = Image::new(32);
-        run_with(
-            "cryptsetup",
-            &[&fast, args, &[&image.arg(), "-"]].concat(),
-            "secret",
-        );
+        run_with("cryptsetup", &[&fast, args, &[&image.arg(), "-"]].concat(), "secret");
         let found = agree(&image);
-        let Detail::Luks(luks) = &found.detail else {
-            panic!("{found:?}")
-        };
+        let Detail::Luks(luks) = &found.detail else { panic!("{found:?}") };
         let uuid = run("cryptsetup", &["luksUUID", &image.arg()]);
         assert_eq!(found.uuid.as_deref(), Some(uuid.trim()));
         let dump = run("cryptsetup", &["luksDump", &image.arg()]);
         if luks.version == 1 {
-            let offset = dump
-                .lines()
-                .find_map(|line| line.strip_prefix("Payload offset:"))
-                .unwrap();
+            let offset =
+                dump.lines().find_map(|line| line.strip_prefix("Payload offset:")).unwrap();
             let sectors: u64 = offset.trim().parse().unwrap();
             assert_eq!(luks.payload_offset, Some(sectors * 512));
-            assert_eq!(
-                luks.cipher,
-                Some(("aes".to_owned(), "xts-plain64".to_owned()))
-            );
+            assert_eq!(luks.cipher, Some(("aes".to_owned(), "xts-plain64".to_owned())));
             assert_eq!(found.checksum, Checksum::Absent);
             continue;
         }
@@ -56,9 +38,6 @@ fn luks() {
         image.write(0, &[0; 4096]);
         let found = agree(&image);
         assert!(matches!(&found.detail, Detail::Luks(luks) if luks.secondary));
-        assert_eq!(
-            (found.uuid.as_deref(), found.checksum),
-            (Some(uuid.trim()), Checksum::Good)
-        );
+        assert_eq!((found.uuid.as_deref(), found.checksum), (Some(uuid.trim()), Checksum::Good));
     }
 }

@@ -28,10 +28,7 @@ impl Drop for Loop {
 
 /// Settings that keep LVM from the machine's own devices, from udev and from the device mapper, which a container lacks.
 fn lvm_config(devices: &[Loop]) -> String {
-    let accept: Vec<_> = devices
-        .iter()
-        .map(|device| format!("\"a|^{}$|\"", device.0))
-        .collect();
+    let accept: Vec<_> = devices.iter().map(|device| format!("\"a|^{}$|\"", device.0)).collect();
     format!(
         "devices {{ filter=[{},\"r|.*|\"] use_devicesfile=0 dir=\"/dev\" scan=[\"/dev\"] obtain_device_list_from_udev=0 }} \
          activation {{ udev_sync=0 udev_rules=0 monitoring=0 }} backup {{ backup=0 archive=0 }} global {{ activation=0 use_lvmpolld=0 }}",
@@ -40,12 +37,8 @@ fn lvm_config(devices: &[Loop]) -> String {
 }
 
 fn volume_group(path: &Path) -> Result<Option<VolumeGroup>, MetadataError> {
-    let Some(found) = identify(path).unwrap() else {
-        panic!("no physical volume")
-    };
-    let Detail::Lvm(volume) = found.detail else {
-        panic!("{found:?}")
-    };
+    let Some(found) = identify(path).unwrap() else { panic!("no physical volume") };
+    let Detail::Lvm(volume) = found.detail else { panic!("{found:?}") };
     let wanted: fn(u64) -> _ = |_| Vec::new();
     drive(
         path,
@@ -73,29 +66,16 @@ fn volume_groups() {
 
     lvm(&["pvcreate", "-q", names[0]]);
     lvm(&["pvcreate", "-q", "--labelsector", "3", names[1]]);
-    lvm(&[
-        "pvcreate",
-        "-q",
-        "--metadatacopies",
-        "2",
-        "--dataalignment",
-        "2m",
-        names[2],
-    ]);
+    lvm(&["pvcreate", "-q", "--metadatacopies", "2", "--dataalignment", "2m", names[2]]);
     for image in &images {
         let found = agree(image);
         assert_eq!((found.kind, found.checksum), (Kind::Lvm2, Checksum::Good));
-        let Detail::Lvm(volume) = found.detail else {
-            unreachable!()
-        };
+        let Detail::Lvm(volume) = found.detail else { unreachable!() };
         assert_eq!(volume.device_size, 64 << 20);
         assert_eq!(volume_group(&image.path()), Ok(None));
     }
-    let Detail::Lvm(lvm::PhysicalVolume {
-        data_areas,
-        metadata_areas,
-        ..
-    }) = agree(&images[2]).detail
+    let Detail::Lvm(lvm::PhysicalVolume { data_areas, metadata_areas, .. }) =
+        agree(&images[2]).detail
     else {
         panic!()
     };
@@ -114,35 +94,11 @@ fn volume_groups() {
     ]);
     // Without a device mapper nothing can be activated, nor wiped.
     let create = ["lvcreate", "-q", "-an", "-Zn", "-Wn"];
+    lvm(&[&create[..], &["-n", "root", "-l", "10", "--addtag", "a.tag", "system.vg-0", names[1]]]
+        .concat());
     lvm(&[
         &create[..],
-        &[
-            "-n",
-            "root",
-            "-l",
-            "10",
-            "--addtag",
-            "a.tag",
-            "system.vg-0",
-            names[1],
-        ],
-    ]
-    .concat());
-    lvm(&[
-        &create[..],
-        &[
-            "-n",
-            "wide",
-            "-i",
-            "2",
-            "-I",
-            "64k",
-            "-l",
-            "4",
-            "system.vg-0",
-            names[0],
-            names[2],
-        ],
+        &["-n", "wide", "-i", "2", "-I", "64k", "-l", "4", "system.vg-0", names[0], names[2]],
     ]
     .concat());
     let (mirrored, _, reason) = attempt(
@@ -150,18 +106,7 @@ fn volume_groups() {
         &[
             &["--config", &config],
             &create[1..],
-            &[
-                "--type",
-                "raid1",
-                "--nosync",
-                "-m",
-                "1",
-                "-n",
-                "safe",
-                "-l",
-                "2",
-                "system.vg-0",
-            ],
+            &["--type", "raid1", "--nosync", "-m", "1", "-n", "safe", "-l", "2", "system.vg-0"],
         ]
         .concat(),
         "",
@@ -171,9 +116,7 @@ fn volume_groups() {
     }
     lvm(&[&create[..], &["-n", "long", "-l", "160", "system.vg-0"]].concat());
     // Each change appends a text to the ring that is the metadata area. Some text must go round its end.
-    let tags: Vec<_> = (0..90)
-        .map(|number| format!("{number}_{}", "x".repeat(900)))
-        .collect();
+    let tags: Vec<_> = (0..90).map(|number| format!("{number}_{}", "x".repeat(900))).collect();
     let wraps = || {
         let field = |at: u64| u64::from_le_bytes(images[0].read(4096 + at, 8).try_into().unwrap());
         let (size, offset, length) = (field(32), field(40), field(48));
@@ -183,49 +126,29 @@ fn volume_groups() {
     for round in 0.. {
         assert!(round < 100, "the ring has no end");
         let tags = tags.iter().flat_map(|tag| [change, tag.as_str()]);
-        let args: Vec<_> = ["lvchange", "-q", "system.vg-0/root"]
-            .into_iter()
-            .chain(tags)
-            .collect();
+        let args: Vec<_> = ["lvchange", "-q", "system.vg-0/root"].into_iter().chain(tags).collect();
         lvm(&args);
         if wraps() {
             break;
         }
-        change = if change == "--addtag" {
-            "--deltag"
-        } else {
-            "--addtag"
-        };
+        change = if change == "--addtag" { "--deltag" } else { "--addtag" };
     }
-    let groups: Vec<_> = images
-        .iter()
-        .map(|image| volume_group(&image.path()).unwrap().unwrap())
-        .collect();
+    let groups: Vec<_> =
+        images.iter().map(|image| volume_group(&image.path()).unwrap().unwrap()).collect();
     assert!(groups.iter().all(|group| *group == groups[0]));
     let group = &groups[0];
 
     let report = |program: &str, columns: &str| -> Vec<Vec<String>> {
-        let options = [
-            "--noheadings",
-            "--units",
-            "b",
-            "--nosuffix",
-            "--separator",
-            "|",
-            "-a",
-            "-o",
-            columns,
-        ];
+        let options =
+            ["--noheadings", "--units", "b", "--nosuffix", "--separator", "|", "-a", "-o", columns];
         let options = if program == "vgs" {
             [&options[..6], &options[7..]].concat()
         } else {
             options.to_vec()
         };
         let text = lvm(&[&[program], &options[..]].concat());
-        let mut rows: Vec<Vec<_>> = text
-            .lines()
-            .map(|line| line.trim().split('|').map(str::to_owned).collect())
-            .collect();
+        let mut rows: Vec<Vec<_>> =
+            text.lines().map(|line| line.trim().split('|').map(str::to_owned).collect()).collect();
         rows.sort();
         rows
     };
@@ -233,20 +156,11 @@ fn volume_groups() {
         rows.sort();
         rows.clone()
     };
-    let row = |values: &[&dyn ToString]| {
-        values
-            .iter()
-            .map(|value| value.to_string())
-            .collect::<Vec<_>>()
-    };
+    let row =
+        |values: &[&dyn ToString]| values.iter().map(|value| value.to_string()).collect::<Vec<_>>();
     assert_eq!(
         report("vgs", "vg_name,vg_uuid,vg_seqno,vg_extent_size"),
-        [row(&[
-            &group.name,
-            &group.id,
-            &group.sequence,
-            &group.extent_size
-        ])]
+        [row(&[&group.name, &group.id, &group.sequence, &group.extent_size])]
     );
     let mut volumes: Vec<_> = group
         .physical_volumes
@@ -260,16 +174,9 @@ fn volume_groups() {
             ])
         })
         .collect();
-    assert_eq!(
-        report("pvs", "pv_uuid,pe_start,pv_pe_count,pv_name"),
-        ours(&mut volumes)
-    );
+    assert_eq!(report("pvs", "pv_uuid,pe_start,pv_pe_count,pv_name"), ours(&mut volumes));
     let bracketed = |name: &str, visible: bool| {
-        if visible {
-            name.to_owned()
-        } else {
-            format!("[{name}]")
-        }
+        if visible { name.to_owned() } else { format!("[{name}]") }
     };
     let mut volumes: Vec<_> = group
         .logical_volumes
@@ -291,11 +198,7 @@ fn volume_groups() {
     assert_eq!(needed("root"), [names[1]]);
     assert_eq!(needed("long"), names);
     assert_eq!(needed("wide").len(), 2);
-    let wide = group
-        .logical_volumes
-        .iter()
-        .find(|volume| volume.name == "wide")
-        .unwrap();
+    let wide = group.logical_volumes.iter().find(|volume| volume.name == "wide").unwrap();
     assert_eq!(wide.segments[0].stripe_size, Some(64 << 10));
     if mirrored {
         assert_eq!(needed("safe").len(), 2);
@@ -303,13 +206,7 @@ fn volume_groups() {
 
     // The first area of the last volume is lost: its second has the same.
     images[2].write(4096, &[0; 512]);
-    assert_eq!(
-        volume_group(&images[2].path()).unwrap().as_ref(),
-        Some(group)
-    );
+    assert_eq!(volume_group(&images[2].path()).unwrap().as_ref(), Some(group));
     images[0].write(4096 + 100, &[1]);
-    assert!(matches!(
-        volume_group(&images[0].path()),
-        Err(MetadataError::Area(_))
-    ));
+    assert!(matches!(volume_group(&images[0].path()), Err(MetadataError::Area(_))));
 }

@@ -10,46 +10,25 @@ pub fn md_v1(offset: u64, roles: usize) -> Vec<u8> {
     let mut put = |at: usize, bytes: &[u8]| sb[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &0xa92b_4efcu32.to_le_bytes());
     put(4, &1u32.to_le_bytes());
-    put(
-        16,
-        &std::array::from_fn::<u8, 16, _>(|index| index as u8 * 3 + 1),
-    );
+    put(16, &std::array::from_fn::<u8, 16, _>(|index| index as u8 * 3 + 1));
     put(32, b"host:array");
     put(64, &1_700_000_000u64.to_le_bytes());
     put(72, &1u32.to_le_bytes());
     put(80, &16384u64.to_le_bytes());
     put(92, &2u32.to_le_bytes());
-    put(
-        128,
-        &(if offset == 0 || offset == 4096 {
-            2048u64
-        } else {
-            0
-        })
-        .to_le_bytes(),
-    );
+    put(128, &(if offset == 0 || offset == 4096 { 2048u64 } else { 0 }).to_le_bytes());
     put(136, &16384u64.to_le_bytes());
     put(144, &(offset / 512).to_le_bytes());
-    put(
-        168,
-        &std::array::from_fn::<u8, 16, _>(|index| 200 - index as u8),
-    );
+    put(168, &std::array::from_fn::<u8, 16, _>(|index| 200 - index as u8));
     put(192, &1_700_000_001u64.to_le_bytes());
     put(208, &u64::MAX.to_le_bytes());
     put(220, &(roles as u32).to_le_bytes());
     for role in 0..roles {
-        put(
-            256 + 2 * role,
-            &(if role < 2 { role as u16 } else { 0xffff }).to_le_bytes(),
-        );
+        put(256 + 2 * role, &(if role < 2 { role as u16 } else { 0xffff }).to_le_bytes());
     }
     let words: u64 = sb
         .chunks(4)
-        .map(|word| {
-            word.iter()
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-        })
+        .map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
         .sum();
     let sum = (words as u32).wrapping_add((words >> 32) as u32);
     sb[216..220].copy_from_slice(&sum.to_le_bytes());
@@ -88,28 +67,17 @@ pub fn md_v090(swapped: bool) -> Vec<u8> {
     words[38] = (sum as u32).wrapping_add((sum >> 32) as u32);
     words
         .iter()
-        .flat_map(|word| {
-            if swapped {
-                word.to_be_bytes()
-            } else {
-                word.to_le_bytes()
-            }
-        })
+        .flat_map(|word| if swapped { word.to_be_bytes() } else { word.to_le_bytes() })
         .collect()
 }
 
 fn examine(image: &Image) -> impl Fn(&str) -> String {
     let text = run("mdadm", &["--examine", &image.arg()]);
     move |key| {
-        let value = text.lines().find_map(|line| {
-            line.split_once(" : ")
-                .filter(|(name, _)| name.trim() == key)
-        });
-        value
-            .unwrap_or_else(|| panic!("{key}: {text}"))
-            .1
-            .trim()
-            .to_owned()
+        let value = text
+            .lines()
+            .find_map(|line| line.split_once(" : ").filter(|(name, _)| name.trim() == key));
+        value.unwrap_or_else(|| panic!("{key}: {text}")).1.trim().to_owned()
     }
 }
 
@@ -123,17 +91,9 @@ fn md_version_1() {
             let image = Image::new(64);
             image.write(offset, &md_v1(offset, roles));
             let found = agree(&image);
-            assert_eq!(
-                (found.kind, found.checksum),
-                (Kind::LinuxRaid, Checksum::Good)
-            );
-            let Detail::Md(md::Member {
-                array_uuid,
-                level,
-                raid_disks,
-                data_offset,
-                size,
-            }) = found.detail
+            assert_eq!((found.kind, found.checksum), (Kind::LinuxRaid, Checksum::Good));
+            let Detail::Md(md::Member { array_uuid, level, raid_disks, data_offset, size }) =
+                found.detail
             else {
                 panic!()
             };
@@ -146,11 +106,7 @@ fn md_version_1() {
                 examined("Name").split(' ').next().unwrap().as_bytes(),
                 found.label.unwrap()
             );
-            assert!(
-                examined("Checksum").ends_with("correct"),
-                "{}",
-                examined("Checksum")
-            );
+            assert!(examined("Checksum").ends_with("correct"), "{}", examined("Checksum"));
             assert!(examined("Avail Dev Size").starts_with(&(size / 512).to_string()));
             assert_eq!(data_offset, if version == "1.0" { 0 } else { 1 << 20 });
             image.write(offset + 200, &[1]);
@@ -171,23 +127,12 @@ fn md_version_090() {
         let offset = (64 << 20) - 65536;
         image.write(offset, &md_v090(swapped));
         let found = agree(&image);
-        assert_eq!(
-            (found.kind, found.checksum),
-            (Kind::LinuxRaid, Checksum::Good)
-        );
-        let Detail::Md(member) = &found.detail else {
-            panic!()
-        };
-        assert_eq!(
-            (member.level, member.raid_disks, member.size),
-            (1, 2, 65472 << 10)
-        );
+        assert_eq!((found.kind, found.checksum), (Kind::LinuxRaid, Checksum::Good));
+        let Detail::Md(member) = &found.detail else { panic!() };
+        assert_eq!((member.level, member.raid_disks, member.size), (1, 2, 65472 << 10));
         if !swapped {
             let examined = examine(&image);
-            assert_eq!(
-                examined("UUID").split(' ').next(),
-                Some(member.array_uuid.as_str())
-            );
+            assert_eq!(examined("UUID").split(' ').next(), Some(member.array_uuid.as_str()));
             assert!(examined("Checksum").ends_with("correct"));
         }
         image.write(offset + 200, &[1]);
@@ -212,11 +157,7 @@ fn md_version_090_of_a_partition() {
     image.write((64 << 20) - 65536, &sb);
     assert_eq!(identify(&image.path()), Ok(None));
     assert_eq!(blkid(&image.path()).get("TYPE"), None);
-    run_with(
-        "sfdisk",
-        &["-q", &image.arg()],
-        "label: dos\n2048,4096,fd\n",
-    );
+    run_with("sfdisk", &["-q", &image.arg()], "label: dos\n2048,4096,fd\n");
     assert_eq!(agree(&image).kind, Kind::LinuxRaid);
 }
 

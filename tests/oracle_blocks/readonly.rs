@@ -32,10 +32,8 @@ fn iso9660() {
         ];
         for (primary, wide) in names.into_iter().filter(|_| joliet) {
             image.write(32 * 1024 + 40, format!("{primary:32}").as_bytes());
-            let wide: Vec<_> = format!("{wide:16}")
-                .encode_utf16()
-                .flat_map(u16::to_be_bytes)
-                .collect();
+            let wide: Vec<_> =
+                format!("{wide:16}").encode_utf16().flat_map(u16::to_be_bytes).collect();
             image.write(34 * 1024 + 40, &wide);
             agree(&image);
         }
@@ -51,13 +49,7 @@ fn squashfs() {
     let image = Image::new(0);
     run(
         "mksquashfs",
-        &[
-            tree.path().to_str().unwrap(),
-            &image.arg(),
-            "-noappend",
-            "-quiet",
-            "-no-progress",
-        ],
+        &[tree.path().to_str().unwrap(), &image.arg(), "-noappend", "-quiet", "-no-progress"],
     );
     assert_eq!(agree(&image).kind, Kind::Squashfs);
 }

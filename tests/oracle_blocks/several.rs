@@ -47,14 +47,8 @@ fn two_filesystems_are_ambiguous() {
         } else {
             image.write(1024, &ext_superblock);
         }
-        assert_eq!(
-            identify(&image.path()),
-            Err(Unidentified::Ambiguous(kinds.to_vec()))
-        );
+        assert_eq!(identify(&image.path()), Err(Unidentified::Ambiguous(kinds.to_vec())));
         let (ok, stdout, stderr) = attempt("blkid", &["-p", &image.arg()], "");
-        assert!(
-            !ok && stdout.is_empty() && stderr.contains("ambivalent"),
-            "{stdout}{stderr}"
-        );
+        assert!(!ok && stdout.is_empty() && stderr.contains("ambivalent"), "{stdout}{stderr}");
     }
 }

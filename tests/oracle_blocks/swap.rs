@@ -11,32 +11,15 @@ fn swap() {
     for page in [4096u32, 8192, 16384, 32768, 65536] {
         let image = Image::new(4);
         let uuid = "0a1b2c3d-0000-4000-8000-000000000001";
-        image.make(
-            "mkswap",
-            &[
-                "-p",
-                &page.to_string(),
-                "-L",
-                "sixteen bytes xx",
-                "-U",
-                uuid,
-            ],
-        );
+        image.make("mkswap", &["-p", &page.to_string(), "-L", "sixteen bytes xx", "-U", uuid]);
         let found = agree(&image);
         assert_eq!(found.kind, Kind::Swap);
         assert_eq!(found.uuid.as_deref(), Some(uuid));
-        let Detail::Swap(swap) = &found.detail else {
-            panic!("{found:?}")
-        };
+        let Detail::Swap(swap) = &found.detail else { panic!("{found:?}") };
         assert_eq!(swap.page_size, page);
         assert_eq!(swap.pages, Some((4 << 20) / u64::from(page)));
         assert!(!swap.big_endian);
-        for magic in [
-            &b"S1SUSPEND\0"[..],
-            b"S2SUSPEND\0",
-            b"ULSUSPEND\0",
-            b"LINHIB0001",
-        ] {
+        for magic in [&b"S1SUSPEND\0"[..], b"S2SUSPEND\0", b"ULSUSPEND\0", b"LINHIB0001"] {
             image.write(u64::from(page) - 10, magic);
             let found = agree(&image);
             assert_eq!(found.kind, Kind::Swsuspend);

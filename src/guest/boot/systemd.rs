@@ -57,7 +57,9 @@ fn seconds(span: TimeSpan) -> Option<u64> {
     match span {
         TimeSpan::Infinity => None,
         TimeSpan::Finite(span) if span.is_zero() => None,
-        TimeSpan::Finite(span) => Some(span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+        TimeSpan::Finite(span) => {
+            Some(span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+        }
     }
 }
 

@@ -64,9 +64,7 @@ pub(super) fn is_protective(entries: &[Entry; 4]) -> bool {
 
 /// Whether it shows partitions of the GPT beside the one that protects it. Linux ignores them.
 pub(super) fn is_hybrid(entries: &[Entry; 4]) -> bool {
-    entries
-        .iter()
-        .any(|entry| !matches!(entry.kind, 0 | GPT_PROTECTIVE))
+    entries.iter().any(|entry| !matches!(entry.kind, 0 | GPT_PROTECTIVE))
 }
 
 /// # Errors
@@ -79,22 +77,11 @@ pub(super) fn parse(
 ) -> Result<PartitionTable, TableError> {
     let disk_id = le32(boot, 440);
     let mut partitions = Vec::new();
-    for (entry, number) in entries
-        .iter()
-        .zip(1..)
-        .filter(|(entry, _)| !entry.is_empty())
-    {
-        let role = if entry.is_extended() {
-            Role::Extended
-        } else {
-            Role::Primary
-        };
+    for (entry, number) in entries.iter().zip(1..).filter(|(entry, _)| !entry.is_empty()) {
+        let role = if entry.is_extended() { Role::Extended } else { Role::Primary };
         partitions.push(partition(entry, number, entry.start, role));
     }
-    for extended in entries
-        .iter()
-        .filter(|entry| entry.is_extended() && !entry.is_empty())
-    {
+    for extended in entries.iter().filter(|entry| entry.is_extended() && !entry.is_empty()) {
         logical(window, extended, sector_size, &mut partitions)?;
     }
     if disk_id != 0 {
@@ -162,9 +149,7 @@ fn logical(
             }
             partitions.push(partition(entry, number, start, Role::Logical));
         }
-        let Some(link) = entries
-            .iter()
-            .find(|entry| entry.is_extended() && !entry.is_empty())
+        let Some(link) = entries.iter().find(|entry| entry.is_extended() && !entry.is_empty())
         else {
             return Ok(());
         };

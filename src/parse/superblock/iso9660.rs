@@ -24,9 +24,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
     }
     let joliet = joliet_label(window)?;
     // The time of the last change; of creation, where that is not set.
-    let uuid = [&primary[830..846], &primary[813..829]]
-        .into_iter()
-        .find_map(time);
+    let uuid = [&primary[830..846], &primary[813..829]].into_iter().find_map(time);
     Ok(Some(Superblock {
         kind: Kind::Iso9660,
         uuid,
@@ -77,11 +75,7 @@ fn combined(primary: &[u8], joliet: &str) -> String {
             Some('_') => text.push(wide),
             Some(narrow) if wide == '_' => text.push(narrow),
             Some(narrow) if narrow.eq_ignore_ascii_case(&wide) => {
-                text.push(if narrow.is_ascii_uppercase() {
-                    wide
-                } else {
-                    narrow
-                });
+                text.push(if narrow.is_ascii_uppercase() { wide } else { narrow });
             }
             _ => return joliet.to_owned(),
         }

@@ -213,9 +213,7 @@ pub fn identify(window: &Window) -> Result<Option<Superblock>, Unidentified> {
         found.extend(parse(window)?);
     }
     if found.len() > 1 {
-        return Err(Unidentified::Ambiguous(
-            found.iter().map(|one| one.kind).collect(),
-        ));
+        return Err(Unidentified::Ambiguous(found.iter().map(|one| one.kind).collect()));
     }
     Ok(found.pop())
 }
