@@ -1,0 +1,254 @@
+"""Boots guests under user-mode Linux: a Debian tree under its own kernel and systemd, as an ordinary process.
+
+The scripts beside this file use it: `build-base` makes the root image, `boot` boots one guest, `main-job` and `impact`
+boot many. It needs root only for `build-base` (debootstrap), no KVM, no device mapper and no udev on the host.
+
+A guest never writes to the base image: its root is a copy-on-write file, which the next boot may take up again. Files
+go in and out through hostfs, which the guest mounts only while it copies (see guest/run).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("GUESTPREP_VM_CACHE", HERE.parents[1] / "target" / "vm"))
+MODULES = pathlib.Path("/usr/lib/uml/modules")
+
+# The root filesystem's UUID is fixed, so that a test can write an fstab line that is right, or wrong by intent.
+ROOT_UUID = "5f9e2d1c-0000-4000-8000-000000000001"
+
+# What `boot` exits with.
+EXIT_MULTI_USER = 0
+EXIT_JOB_FAILED = 1
+EXIT_EMERGENCY = 10
+EXIT_HANG = 11
+EXIT_BROKEN = 12
+
+# 16 ubd devices of 16 minors each are what the kernel offers; `a` is the root.
+DISK_LETTERS = "bcdefghijklmnop"
+
+
+class LeftOut(Exception):
+    """This machine cannot run the tier; the text says why."""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What one boot came to, as read off its console."""
+
+    kind: str  # multi-user | emergency | hang | broken
+    seconds: float | None  # from the kernel's start to multi-user.target or to emergency mode, by the guest's clock
+    job_status: int | None  # exit status of the job, None if it did not run or did not end
+    failed: list[str]  # units that failed
+    jobs: list[str]  # systemd jobs still waiting when multi-user was reached: `UNIT VERB STATE`
+    wall: float  # seconds the whole guest took
+    console: pathlib.Path
+    out: pathlib.Path  # files the job left in $RIG_OUT
+
+    @property
+    def exit_code(self) -> int:
+        if self.kind == "multi-user" and self.job_status not in (None, 0):
+            return EXIT_JOB_FAILED
+        return {
+            "multi-user": EXIT_MULTI_USER,
+            "emergency": EXIT_EMERGENCY,
+            "hang": EXIT_HANG,
+        }.get(self.kind, EXIT_BROKEN)
+
+
+def require(*programs: str) -> None:
+    """Raises LeftOut unless every program is there."""
+    for program in programs:
+        if shutil.which(program) is None:
+            raise LeftOut(f"{program} is not installed")
+
+
+def progress(text: str) -> None:
+    """One line for whoever waits; on stderr, because stdout is results."""
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def sparse(path: pathlib.Path, size: int) -> pathlib.Path:
+    """An empty disk of `size` bytes that takes no space."""
+    with open(path, "wb") as file:
+        file.truncate(size)
+    return path
+
+
+def copy_sparse(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Copies a disk or a copy-on-write file and keeps its holes."""
+    subprocess.run(["cp", "--sparse=always", "--", source, target], check=True)
+
+
+def digest(*parts: bytes) -> str:
+    """A short name for a cached file, from all that it is made of."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(len(part).to_bytes(8, "big"))
+        sha.update(part)
+    return sha.hexdigest()[:12]
+
+
+def stop_session(process: subprocess.Popen[bytes]) -> None:
+    """Kills every process of the session that `process` leads, and no other.
+
+    A user-mode Linux kernel runs each guest process as a host process of its own. They stay in the session that
+    `start_new_session` made, so the session id, which is the leader's pid, finds them all.
+    """
+    for _ in range(20):
+        members = session_members(process.pid)
+        if not members:
+            break
+        for pid in members:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        process.poll()
+        time.sleep(0.05)
+    process.wait()
+
+
+def session_members(session: int) -> list[int]:
+    """The pids, zombies left out, whose session id is `session`."""
+    members = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # The command, in parentheses, may hold any character; the fields after it are state, ppid, pgrp, session.
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            members.append(int(entry.name))
+    return members
+
+
+def boot(
+    base: pathlib.Path,
+    work: pathlib.Path,
+    *,
+    cow: pathlib.Path | None = None,
+    disks: Sequence[pathlib.Path] = (),
+    setup: str | None = None,
+    job: str | None = None,
+    files: Sequence[pathlib.Path] = (),
+    limit: float = 120,
+    kernel_arguments: Sequence[str] = (),
+) -> Outcome:
+    """Boots one guest and waits for its end.
+
+    `work` is made and holds the console, the files in and out, and the copy-on-write root unless `cow` names one. `disks`
+    become /dev/ubdb, /dev/ubdc and so on. `setup` is a shell script that runs before systemd; `job` a script (its first
+    line names the interpreter) that runs after multi-user is reached and finds `files` in $RIG_IN.
+    """
+    require("linux.uml")
+    work.mkdir(parents=True, exist_ok=True)
+    work = work.resolve()
+    given, out = work / "in", work / "out"
+    for folder in (given, out):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    if setup is not None:
+        (given / "setup").write_text(setup)
+    if job is not None:
+        (given / "job").write_text(job)
+    for file in files:
+        shutil.copy2(file, given / file.name)
+
+    console = work / "console"
+    cow = (cow or work / "root.cow").resolve()
+    command = [
+        "linux.uml",
+        "mem=512M",
+        f"ubd0={cow},{base.resolve()}",
+        *(f"ubd{n}={disk.resolve()}" for n, disk in enumerate(disks, 1)),
+        "root=/dev/ubda",
+        "ro",
+        "con0=null,fd:1",
+        "con=null",
+        "ssl=null",
+        "noreboot",
+        "quiet",
+        "systemd.show_status=1",
+        "systemd.log_color=0",
+        "TERM=dumb",
+        f"uml_dir={work}/uml",
+        f"rig.in={given}",
+        f"rig.out={out}",
+        *(["init=/usr/lib/guestprep-rig/early"] if setup is not None else []),
+        *kernel_arguments,
+    ]
+    start = time.monotonic()
+    with open(console, "wb") as sink:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=work,
+        )
+        try:
+            process.wait(timeout=limit)
+            timed_out = False
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            stop_session(process)
+    return read_console(console, out, timed_out, time.monotonic() - start)
+
+
+def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall: float) -> Outcome:
+    """Reads the markers that guest/run and guest/emergency print."""
+    text = console.read_text(errors="replace").replace("\r", "")
+    reached = re.search(r"^RIG: multi-user reached in ([0-9.]+) s", text, re.M)
+    emergency = re.search(r"^RIG: emergency after ([0-9.]+) s", text, re.M)
+    ended = re.search(r"^RIG: END (\d+)", text, re.M)
+    finished = re.search(r"^RIG: power off", text, re.M)
+    if reached and (finished or timed_out):
+        kind = "multi-user" if finished else "hang"
+    elif emergency:
+        kind = "emergency"
+    else:
+        kind = "hang" if timed_out else "broken"
+    when = reached or emergency
+    return Outcome(
+        kind=kind,
+        seconds=float(when[1]) if when else None,
+        job_status=int(ended[1]) if ended else None,
+        failed=re.findall(r"^RIG: failed (\S+)", text, re.M),
+        jobs=re.findall(r"^RIG: job (.+)", text, re.M),
+        wall=wall,
+        console=console,
+        out=out,
+    )
+
+
+def base_image() -> pathlib.Path:
+    """The path of the base image, made by `build-base` if it is not cached."""
+    made = subprocess.run([HERE / "build-base"], check=False, stdout=subprocess.PIPE, text=True)
+    if made.returncode == 75:
+        raise LeftOut(made.stdout.strip().removeprefix("left out: "))
+    if made.returncode != 0:
+        raise RuntimeError(f"build-base failed with status {made.returncode}")
+    return pathlib.Path(made.stdout.strip())
+
+
+def scratch(name: str) -> pathlib.Path:
+    """A new directory for one run's disks and consoles, under the cache, because /tmp may be small."""
+    (CACHE / "runs").mkdir(parents=True, exist_ok=True)
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=CACHE / "runs"))
