@@ -51,7 +51,9 @@ class Outcome:
     kind: str  # multi-user | emergency | hang | broken
     seconds: float | None  # from the kernel's start to multi-user.target or to emergency mode, by the guest's clock
     job_status: int | None  # exit status of the job, None if it did not run or did not end
-    failed: list[str]  # units that failed
+    login: float | None  # seconds until systemd-user-sessions.service let users log in
+    failed: list[str]  # units in state `failed`
+    troubles: list[str]  # what process 1 logged: devices timed out, dependencies failed
     jobs: list[str]  # systemd jobs still waiting when multi-user was reached: `UNIT VERB STATE`
     wall: float  # seconds the whole guest took
     console: pathlib.Path
@@ -170,7 +172,11 @@ def boot(
         shutil.copy2(file, given / file.name)
 
     console = work / "console"
-    cow = (cow or work / "root.cow").resolve()
+    if cow is None:
+        # A root that was not asked for by name starts afresh.
+        cow = work / "root.cow"
+        cow.unlink(missing_ok=True)
+    cow = cow.resolve()
     command = [
         "linux.uml",
         "mem=512M",
@@ -217,6 +223,7 @@ def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall
     text = console.read_text(errors="replace").replace("\r", "")
     reached = re.search(r"^RIG: multi-user reached in ([0-9.]+) s", text, re.M)
     emergency = re.search(r"^RIG: emergency after ([0-9.]+) s", text, re.M)
+    login = re.search(r"^RIG: logins allowed in ([0-9.]+) s", text, re.M)
     ended = re.search(r"^RIG: END (\d+)", text, re.M)
     finished = re.search(r"^RIG: power off", text, re.M)
     if reached and (finished or timed_out):
@@ -230,6 +237,8 @@ def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall
         kind=kind,
         seconds=float(when[1]) if when else None,
         job_status=int(ended[1]) if ended else None,
+        login=float(login[1]) if login else None,
+        troubles=re.findall(r"^RIG: trouble (.+)", text, re.M),
         failed=re.findall(r"^RIG: failed (\S+)", text, re.M),
         jobs=re.findall(r"^RIG: job (.+)", text, re.M),
         wall=wall,
