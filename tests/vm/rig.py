@@ -29,7 +29,7 @@ MODULES = pathlib.Path("/usr/lib/uml/modules")
 # The root filesystem's UUID is fixed, so that a test can write an fstab line that is right, or wrong by intent.
 ROOT_UUID = "5f9e2d1c-0000-4000-8000-000000000001"
 
-# What `boot` exits with.
+# What `boot` exits with; what stands in no line here is EXIT_BROKEN.
 EXIT_MULTI_USER = 0
 EXIT_JOB_FAILED = 1
 EXIT_EMERGENCY = 10
@@ -40,6 +40,10 @@ EXIT_BROKEN = 12
 DISK_LETTERS = "bcdefghijklmnop"
 
 
+# The guests that run now, by session id, so that a signal can end them with the script.
+_sessions: set[int] = set()
+
+
 class LeftOut(Exception):
     """This machine cannot run the tier; the text says why."""
 
@@ -48,13 +52,17 @@ class LeftOut(Exception):
 class Outcome:
     """What one boot came to, as read off its console."""
 
-    kind: str  # multi-user | emergency | hang | broken
-    seconds: float | None  # from the kernel's start to multi-user.target or to emergency mode, by the guest's clock
-    job_status: int | None  # exit status of the job, None if it did not run or did not end
+    # multi-user; multi-user-failed (the target's own requirements failed, the services in it run nevertheless);
+    # emergency; hang (the limit passed); broken (the guest ended without a word)
+    kind: str
+    seconds: float | None  # from the kernel's start to that, by the guest's clock
     login: float | None  # seconds until systemd-user-sessions.service let users log in
+    root: str | None  # how `/` is mounted in the end: rw or ro
+    ssh: str | None  # state of ssh.service in the end
+    job_status: int | None  # exit status of the job, None if it did not run or did not end
     failed: list[str]  # units in state `failed`
     troubles: list[str]  # what process 1 logged: devices timed out, dependencies failed
-    jobs: list[str]  # systemd jobs still waiting when multi-user was reached: `UNIT VERB STATE`
+    waiting: list[str]  # systemd jobs that multi-user did not wait for: `UNIT VERB STATE`
     wall: float  # seconds the whole guest took
     console: pathlib.Path
     out: pathlib.Path  # files the job left in $RIG_OUT
@@ -103,14 +111,14 @@ def digest(*parts: bytes) -> str:
     return sha.hexdigest()[:12]
 
 
-def stop_session(process: subprocess.Popen[bytes]) -> None:
-    """Kills every process of the session that `process` leads, and no other.
+def stop_session(session: int) -> None:
+    """Kills every process of a guest's session, and no other.
 
     A user-mode Linux kernel runs each guest process as a host process of its own. They stay in the session that
-    `start_new_session` made, so the session id, which is the leader's pid, finds them all.
+    `start_new_session` made, so its id, which is the leader's pid, finds them all.
     """
     for _ in range(20):
-        members = session_members(process.pid)
+        members = session_members(session)
         if not members:
             break
         for pid in members:
@@ -118,9 +126,19 @@ def stop_session(process: subprocess.Popen[bytes]) -> None:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        process.poll()
         time.sleep(0.05)
-    process.wait()
+
+
+def end_guests_on_signal() -> None:
+    """Makes SIGINT and SIGTERM end this process and its guests at once; the default would leave the guests running."""
+
+    def end(number: int, _frame: object) -> None:
+        for session in tuple(_sessions):
+            stop_session(session)
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
 
 
 def session_members(session: int) -> list[int]:
@@ -208,39 +226,54 @@ def boot(
             start_new_session=True,
             cwd=work,
         )
+        _sessions.add(process.pid)
         try:
             process.wait(timeout=limit)
             timed_out = False
         except subprocess.TimeoutExpired:
             timed_out = True
         finally:
-            stop_session(process)
+            stop_session(process.pid)
+            process.wait()
+            _sessions.discard(process.pid)
     return read_console(console, out, timed_out, time.monotonic() - start)
 
 
 def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall: float) -> Outcome:
     """Reads the markers that guest/run and guest/emergency print."""
     text = console.read_text(errors="replace").replace("\r", "")
-    reached = re.search(r"^RIG: multi-user reached in ([0-9.]+) s", text, re.M)
-    emergency = re.search(r"^RIG: emergency after ([0-9.]+) s", text, re.M)
-    login = re.search(r"^RIG: logins allowed in ([0-9.]+) s", text, re.M)
-    ended = re.search(r"^RIG: END (\d+)", text, re.M)
-    finished = re.search(r"^RIG: power off", text, re.M)
-    if reached and (finished or timed_out):
-        kind = "multi-user" if finished else "hang"
-    elif emergency:
-        kind = "emergency"
-    else:
-        kind = "hang" if timed_out else "broken"
-    when = reached or emergency
+
+    def marker(pattern: str) -> str | None:
+        found = re.search(rf"^RIG: {pattern}", text, re.MULTILINE)
+        return found[1] if found else None
+
+    def seconds(pattern: str) -> float | None:
+        found = marker(pattern + " ([0-9.]+) s")
+        return float(found) if found else None
+
+    ends = {
+        # The order matters: a boot may fall into emergency mode after it reached multi-user.
+        "emergency": seconds("emergency after"),
+        "multi-user-failed": seconds("multi-user failed after"),
+        "multi-user": seconds("multi-user reached in"),
+    }
+    kind = next((kind for kind, when in ends.items() if when is not None), "broken")
+    when = ends.get(kind)
+    if timed_out:
+        kind = "hang"
+    elif not marker("(power off)"):
+        kind = "broken"
+    job_status = marker(r"END (\d+)")
     return Outcome(
         kind=kind,
-        seconds=float(when[1]) if when else None,
-        job_status=int(ended[1]) if ended else None,
-        login=float(login[1]) if login else None,
-        troubles=re.findall(r"^RIG: trouble (.+)", text, re.M),
-        failed=re.findall(r"^RIG: failed (\S+)", text, re.M),
-        jobs=re.findall(r"^RIG: job (.+)", text, re.M),
+        seconds=when,
+        login=seconds("logins allowed in"),
+        root=marker("root (ro|rw)"),
+        ssh=marker(r"ssh (\S+)"),
+        job_status=int(job_status) if job_status else None,
+        failed=re.findall(r"^RIG: failed (\S+)", text, re.MULTILINE),
+        troubles=re.findall(r"^RIG: trouble (.+)", text, re.MULTILINE),
+        waiting=re.findall(r"^RIG: waiting (.+)", text, re.MULTILINE),
         wall=wall,
         console=console,
         out=out,
