@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 
@@ -36,12 +37,11 @@ EXIT_EMERGENCY = 10
 EXIT_HANG = 11
 EXIT_BROKEN = 12
 
-# 16 ubd devices of 16 minors each are what the kernel offers; `a` is the root.
-DISK_LETTERS = "bcdefghijklmnop"
 
-
-# The guests that run now, by session id, so that a signal can end them with the script.
+# The guests that run now, by session id, so that a signal can end them with the script. The lock is held while one is
+# started, and for ever once a signal has come, so that no thread starts the next guest when its last one was ended.
 _sessions: set[int] = set()
+_starting = threading.Lock()
 
 
 class LeftOut(Exception):
@@ -56,6 +56,7 @@ class Outcome:
     # emergency; hang (the limit passed); broken (the guest ended without a word)
     kind: str
     seconds: float | None  # from the kernel's start to that, by the guest's clock
+    idle: float | None  # of these, the seconds in which the guest had nothing to do; only if multi-user had its turn
     login: float | None  # seconds until systemd-user-sessions.service let users log in
     root: str | None  # how `/` is mounted in the end: rw or ro
     ssh: str | None  # state of ssh.service in the end
@@ -133,6 +134,8 @@ def end_guests_on_signal() -> None:
     """Makes SIGINT and SIGTERM end this process and its guests at once; the default would leave the guests running."""
 
     def end(number: int, _frame: object) -> None:
+        # Not for ever: the thread that holds the lock may be this one.
+        _starting.acquire(timeout=1)
         for session in tuple(_sessions):
             stop_session(session)
         os._exit(128 + number)
@@ -171,9 +174,9 @@ def boot(
 ) -> Outcome:
     """Boots one guest and waits for its end.
 
-    `work` is made and holds the console, the files in and out, and the copy-on-write root unless `cow` names one. `disks`
-    become /dev/ubdb, /dev/ubdc and so on. `setup` is a shell script that runs before systemd; `job` a script (its first
-    line names the interpreter) that runs after multi-user is reached and finds `files` in $RIG_IN.
+    `work` is made and holds the console, the files in and out, and the copy-on-write root unless `cow` names one.
+    `disks` become /dev/ubdb, /dev/ubdc and so on. `setup` is a shell script that runs before systemd; `job` a script
+    (its first line names the interpreter) that runs after multi-user is reached and finds `files` in $RIG_IN.
     """
     require("linux.uml")
     work.mkdir(parents=True, exist_ok=True)
@@ -218,15 +221,16 @@ def boot(
     ]
     start = time.monotonic()
     with open(console, "wb") as sink:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=work,
-        )
-        _sessions.add(process.pid)
+        with _starting:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=work,
+            )
+            _sessions.add(process.pid)
         try:
             process.wait(timeout=limit)
             timed_out = False
@@ -267,6 +271,7 @@ def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall
     return Outcome(
         kind=kind,
         seconds=when,
+        idle=seconds("idle"),
         login=seconds("logins allowed in"),
         root=marker("root (ro|rw)"),
         ssh=marker(r"ssh (\S+)"),
