@@ -108,8 +108,8 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
 fn root_is_writable(guest: &Guest) -> bool {
     let Some(kernel) = guest.kernel() else { return false };
     let Ok(Some(cmdline)) = kernel.proc("/cmdline") else { return false };
-    let words = cmdline.split(u8::is_ascii_whitespace);
-    words.filter(|w| matches!(*w, b"rw" | b"ro")).next_back() == Some(b"rw")
+    let mut words = cmdline.split(u8::is_ascii_whitespace);
+    words.rfind(|word| matches!(*word, b"rw" | b"ro")) == Some(b"rw")
 }
 
 pub fn crypttab_pull(options: &Options) -> Pull {
