@@ -167,6 +167,12 @@ impl Guest {
         self.mode
     }
 
+    /// Whether it is this very machine, and not a record of one: what statvfs(2) and /proc/PID say
+    /// is about it.
+    pub fn is_running_here(&self) -> bool {
+        self.kernel.as_ref().is_some_and(Kernel::is_live)
+    }
+
     /// What the operator wants of it.
     pub fn policy(&self) -> &Policy {
         &self.policy

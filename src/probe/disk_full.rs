@@ -14,7 +14,7 @@ const FULL: u64 = 95;
 pub fn judge(guest: &Guest) -> Answer {
     // A recorded kernel's filesystems lie on the machine that replays it, whose numbers are not
     // the guest's.
-    if guest.mode() == Mode::Live && !guest.kernel().is_some_and(crate::guest::Kernel::is_live) {
+    if guest.mode() == Mode::Live && !guest.is_running_here() {
         return Err(Unknown("how full the filesystems were was not recorded".to_owned()));
     }
     let Some(filesystems) = guest.system_filesystems()? else {

@@ -13,6 +13,10 @@ use crate::parse::unit::UnitFile;
 /// systemd's DefaultTimeoutStartSec and DefaultDeviceTimeoutSec (systemd-system.conf(5)), seconds.
 const DEFAULT_WAIT: u64 = 90;
 
+/// The targets that boot passes on its way to a login; one that lacks what it requires fails.
+const ON_THE_WAY: [&[u8]; 4] =
+    [b"local-fs.target", b"sysinit.target", b"basic.target", b"multi-user.target"];
+
 /// How long boot waits for a device.
 pub struct Waits {
     default: Option<u64>,
@@ -87,7 +91,7 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
         // These replace the link from local-fs.target, and `noauto` has no say then.
         return if fields.nofail() {
             Pull::Background
-        } else if required_by.contains(&&b"local-fs.target"[..]) {
+        } else if required_by.iter().any(|unit| ON_THE_WAY.contains(unit)) {
             Pull::Required
         } else {
             Pull::Awaited
