@@ -30,13 +30,8 @@ fn line(line: &[u8]) -> Option<Difference> {
     }
     let is_missing = flags == b"missing";
     let is_flag = |b: &u8| b.is_ascii_uppercase() || matches!(b, b'5' | b'.' | b'?');
-<<<<<<< HEAD
-    let is_result = (8..=9).contains(&flags.len()) && flags.iter().all(is_flag);
-    if !is_missing && !is_result {
-=======
     let are_flags = (8..=9).contains(&flags.len()) && flags.iter().all(is_flag);
     if !is_missing && !are_flags {
->>>>>>> critical
         return None;
     }
     if path.ends_with(b")")
