@@ -3,6 +3,8 @@
 //! A file that does not fit the schema, a message key without its text in both languages, or a
 //! severity that does not exist fails the build here, with the file's name.
 
+#![allow(clippy::disallowed_methods)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -17,12 +19,16 @@ fn main() {
     println!("cargo::rerun-if-changed=checks");
     println!("cargo::rerun-if-changed=src/catalog/schema.rs");
     let mut code = String::new();
-    code.push_str("/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n");
+    code.push_str(
+        "/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n",
+    );
     for path in toml_files(Path::new("checks")) {
         let check: CheckFile = read(&path);
         push_check(&mut code, &path, &check);
     }
-    code.push_str("];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n");
+    code.push_str(
+        "];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n",
+    );
     for path in toml_files(Path::new("checks/profiles")) {
         let profile: ProfileFile = read(&path);
         push_profile(&mut code, &path, &profile);
@@ -43,7 +49,8 @@ fn toml_files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
-    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
     toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -101,7 +108,8 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
             None => "None".to_owned(),
             Some(word) => format!("Some({})", severity(path, word)),
         };
-        write!(code, "FindingSpec {{ key: {key:?}, severity: {own} }}, ").expect("a String takes all");
+        write!(code, "FindingSpec {{ key: {key:?}, severity: {own} }}, ")
+            .expect("a String takes all");
     }
     writeln!(code, "], en: {}, zh: {} }},", texts(&check.en), texts(&check.zh))
         .expect("a String takes all");

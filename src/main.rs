@@ -1,3 +1,7 @@
 //! The guestprep program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    guestprep::cli::main()
+}

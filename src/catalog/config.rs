@@ -248,7 +248,12 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_with_line_and_column() {
         let text = error("profile = \"clone\"\n[mounts]\n  data-disk = \"keep\"\n");
-        assert!(text.starts_with("/etc/guestprep/config.toml: line 3, column 3: unknown field `data-disk`"), "{text}");
+        assert!(
+            text.starts_with(
+                "/etc/guestprep/config.toml: line 3, column 3: unknown field `data-disk`"
+            ),
+            "{text}"
+        );
         assert!(error("[mounts]\numount = \"always\"\n").contains("line 2, column 10"));
         assert!(error("profile = \n").contains("line 1, column"));
     }
@@ -256,7 +261,12 @@ mod tests {
     #[test]
     fn a_misspelt_check_is_named_with_its_place_and_its_neighbour() {
         let text = error("\n[checks.fstab-data-disc]\nenabled = false\n");
-        assert!(text.contains("line 2, column 9: there is no check fstab-data-disc; did you mean fstab-data-disk?"), "{text}");
+        assert!(
+            text.contains(
+                "line 2, column 9: there is no check fstab-data-disc; did you mean fstab-data-disk?"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

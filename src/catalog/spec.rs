@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn values_are_filled_in_and_missing_ones_stay_visible() {
-        let values = BTreeMap::from([("source", "{target}".to_owned()), ("target", "/d".to_owned())]);
+        let values =
+            BTreeMap::from([("source", "{target}".to_owned()), ("target", "/d".to_owned())]);
         assert_eq!(TEXTS.message("k", &values), "{target} on /d, {missing} {");
     }
 

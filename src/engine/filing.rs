@@ -91,7 +91,12 @@ pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &S
     filed
 }
 
-fn report(spec: &CheckSpec, declared: Severity, finding: &Finding, settings: &Settings) -> ReportedFinding {
+fn report(
+    spec: &CheckSpec,
+    declared: Severity,
+    finding: &Finding,
+    settings: &Settings,
+) -> ReportedFinding {
     let texts = spec.texts(settings.language);
     let severity = overridden(spec, settings)
         .or(finding.severity)

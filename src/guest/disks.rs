@@ -107,6 +107,21 @@ impl Disks {
         found
     }
 
+    /// Whether a device lies on another, directly or through others.
+    pub fn lies_on(&self, device: usize, other: usize) -> bool {
+        let mut open = self.devices[device].parents.clone();
+        let mut seen = vec![false; self.devices.len()];
+        while let Some(at) = open.pop() {
+            if at == other {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[at], true) {
+                open.extend(&self.devices[at].parents);
+            }
+        }
+        false
+    }
+
     /// The devices that lie directly on a device.
     pub fn children(&self, device: usize) -> impl Iterator<Item = usize> + '_ {
         self.devices
@@ -122,7 +137,8 @@ impl Disks {
             .iter()
             .enumerate()
             .filter(|(_, d)| {
-                d.parents.is_empty() && !matches!(d.kind, DeviceKind::Memory | DeviceKind::Removable)
+                d.parents.is_empty()
+                    && !matches!(d.kind, DeviceKind::Memory | DeviceKind::Removable)
             })
             .map(|(at, _)| at)
     }

@@ -26,7 +26,7 @@ use std::rc::Rc;
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
-use crate::sys::{self, Attributes, FsUse, InodeFlags, Kernel, Root, Runner};
+use crate::sys::{self, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use disks::{BlockDevice, DeviceKind, Disks};
@@ -38,8 +38,11 @@ pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
-pub use system_disk::SystemDisks;
+pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
+
+// Values that facts are made of, so that a probe need not know the door that they came through.
+pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -88,9 +91,12 @@ pub struct Guest {
     facts: Facts,
 }
 
+/// A file's content; `None` where there is no such file.
+type Content = Fact<Option<Rc<Vec<u8>>>>;
+
 #[derive(Default)]
 struct Facts {
-    files: RefCell<BTreeMap<GuestPath, Fact<Option<Rc<Vec<u8>>>>>>,
+    files: RefCell<BTreeMap<GuestPath, Content>>,
     os: OnceCell<Fact<Os>>,
     init: OnceCell<Fact<Init>>,
     fstab: OnceCell<Fact<Option<Fstab>>>,
@@ -161,6 +167,12 @@ impl Guest {
         self.mode
     }
 
+    /// Whether it is this very machine, and not a record of one: what statvfs(2) and /proc/PID say
+    /// is about it.
+    pub fn is_running_here(&self) -> bool {
+        self.kernel.as_ref().is_some_and(Kernel::is_live)
+    }
+
     /// What the operator wants of it.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -185,7 +197,7 @@ impl Guest {
     ///
     /// # Errors
     /// What [`Root::read`] says.
-    pub fn file(&self, path: &str) -> Fact<Option<Rc<Vec<u8>>>> {
+    pub fn file(&self, path: &str) -> Content {
         let path = GuestPath::from(path);
         if let Some(known) = self.facts.files.borrow().get(&path) {
             return known.clone();
@@ -224,9 +236,10 @@ impl Guest {
     /// # Errors
     /// When it cannot be read.
     pub fn fstab(&self) -> Fact<Option<&Fstab>> {
-        let fact = self.facts.fstab.get_or_init(|| {
-            Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content)))
-        });
+        let fact = self
+            .facts
+            .fstab
+            .get_or_init(|| Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content))));
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 
@@ -307,7 +320,8 @@ impl Guest {
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.
     pub fn hostname(&self) -> Option<String> {
-        let running = self.kernel.as_ref().and_then(|k| k.proc("/sys/kernel/hostname").ok().flatten());
+        let running =
+            self.kernel.as_ref().and_then(|k| k.proc("/sys/kernel/hostname").ok().flatten());
         let bytes = match running {
             Some(bytes) => bytes,
             None => self.file("/etc/hostname").ok().flatten()?.to_vec(),
@@ -323,18 +337,27 @@ impl Guest {
     }
 
     /// What tells this instance from a clone of it: cloud-init's instance id, or the DMI product
-    /// UUID, which a hypervisor gives each instance. None when the guest does not run, or when
-    /// neither may be read.
+    /// UUID. None when the guest does not run, or when neither may be read.
     pub fn instance_id(&self) -> Option<String> {
-        let kernel = self.kernel.as_ref()?;
-        let uuid = kernel.sys("/class/dmi/id/product_uuid").ok().flatten();
-        let text = match uuid {
-            Some(bytes) => bytes,
-            None => self.file("/var/lib/cloud/data/instance-id").ok().flatten()?.to_vec(),
-        };
-        let text = String::from_utf8_lossy(&text).trim().to_lowercase();
-        (!text.is_empty()).then_some(text)
+        self.cloud_id().or_else(|| self.dmi_uuid())
     }
+
+    /// The DMI product UUID of a running guest, which the hypervisor gives each instance.
+    pub fn dmi_uuid(&self) -> Option<String> {
+        let bytes = self.kernel.as_ref()?.sys("/class/dmi/id/product_uuid").ok().flatten()?;
+        line_of(&bytes)
+    }
+
+    /// The instance id that cloud-init found at the last boot of a running guest.
+    pub fn cloud_id(&self) -> Option<String> {
+        self.kernel.as_ref()?;
+        line_of(&self.file("/var/lib/cloud/data/instance-id").ok().flatten()?)
+    }
+}
+
+fn line_of(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).trim().to_lowercase();
+    (!text.is_empty()).then_some(text)
 }
 
 fn keep<T>(cell: &OnceCell<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {

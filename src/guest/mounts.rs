@@ -5,7 +5,7 @@ use crate::model::{ByteString, GuestPath, MountRecord};
 use crate::parse::lines::LineError;
 use crate::parse::mountinfo::{Mount, Mountinfo};
 use crate::parse::swaps::{Swap, Swaps};
-use crate::sys::{ErrorKind, Kernel};
+use crate::sys::{ErrorKind, Holder, Kernel};
 
 /// The mounts and swaps of a running guest.
 #[derive(Clone, Debug, Default)]
@@ -123,11 +123,19 @@ fn same_root(a: &Mountinfo, b: &Mountinfo) -> bool {
 }
 
 impl Guest {
+    /// The processes that keep a mount busy; none on a recorded kernel, whose processes are gone.
+    pub fn holders(&self, mount: &Mount) -> Vec<Holder> {
+        if !self.is_running_here() {
+            return Vec::new();
+        }
+        Holder::of_mount(mount.device, mount.id)
+    }
+
     /// The mount namespaces of this guest beside our own and process 1's, each once. A service
     /// with a private view can keep a data disk mounted that everyone else has unmounted.
     ///
     /// # Errors
-    /// When the processes cannot be listed or, without privilege, looked into.
+    /// When the processes cannot be listed.
     pub fn other_namespaces(&self) -> Fact<Vec<OtherNamespace>> {
         let Some(kernel) = self.kernel() else {
             return Err(Unknown("the guest is not running".to_owned()));
@@ -139,29 +147,30 @@ impl Guest {
                 seen.push(namespace);
             }
         }
+        let mut seen_texts = Vec::new();
         let mut found = Vec::new();
         for name in kernel.proc_list("/")?.unwrap_or_default() {
-            let Some(pid) = std::str::from_utf8(&name).ok().and_then(|n| n.parse::<u32>().ok()) else {
+            let Some(pid) = std::str::from_utf8(&name).ok().and_then(|n| n.parse::<u32>().ok())
+            else {
                 continue;
             };
-            let namespace = match kernel.proc_link(&format!("/{pid}/ns/mnt")) {
-                Ok(Some(namespace)) => namespace,
+            match kernel.proc_link(&format!("/{pid}/ns/mnt")) {
                 Ok(None) => continue, // It ended meanwhile.
-                Err(error) if error.kind() == ErrorKind::Permission => {
-                    return Err(Unknown(
-                        "the mount namespaces of other processes can only be seen by root".to_owned(),
-                    ));
-                }
+                Ok(Some(namespace)) if seen.contains(&namespace) => continue,
+                Ok(Some(namespace)) => seen.push(namespace),
+                // Which namespace it is may only be seen by who may trace the process; what is
+                // mounted in it anybody may read (proc_pid_mountinfo(5)).
+                Err(error) if error.kind() == ErrorKind::Permission => {}
                 Err(error) => return Err(error.into()),
-            };
-            if seen.contains(&namespace) {
+            }
+            // EINVAL: the process is ending and has left its namespace.
+            let Ok(Some(text)) = kernel.proc(&format!("/{pid}/mountinfo")) else { continue };
+            if seen_texts.contains(&text) {
                 continue;
             }
-            seen.push(namespace);
-            // EINVAL and an empty file: the process is ending and has left its namespace.
-            let Ok(Some(text)) = kernel.proc(&format!("/{pid}/mountinfo")) else { continue };
             let mounts = Mountinfo::parse(&text);
-            if same_root(own, &mounts) {
+            seen_texts.push(text);
+            if mounts != *own && same_root(own, &mounts) {
                 let comm = kernel.proc(&format!("/{pid}/comm")).ok().flatten().unwrap_or_default();
                 let command = String::from_utf8_lossy(&comm).trim().to_owned();
                 found.push(OtherNamespace { pid, command, mounts });

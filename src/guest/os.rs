@@ -142,13 +142,17 @@ fn family(id: &str, like: &str, variant: &str) -> Family {
         return Family::Immutable;
     }
     let of = |id: &str| match id {
-        "rhel" | "centos" | "rocky" | "almalinux" | "ol" | "alinux" | "aliyun" | "alios" | "anolis"
-        | "openeuler" | "scientific" | "amzn" | "cloudlinux" | "eurolinux" | "virtuozzo"
-        | "opencloudos" | "tencentos" | "kylin" | "redhat" => Some(Family::El),
+        "rhel" | "centos" | "rocky" | "almalinux" | "ol" | "alinux" | "aliyun" | "alios"
+        | "anolis" | "openeuler" | "scientific" | "amzn" | "cloudlinux" | "eurolinux"
+        | "virtuozzo" | "opencloudos" | "tencentos" | "kylin" | "redhat" => Some(Family::El),
         "debian" | "ubuntu" | "raspbian" | "linuxmint" | "deepin" | "uos" => Some(Family::Deb),
-        "sles" | "sled" | "suse" | "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" | "sles_sap" => {
-            Some(Family::Suse)
-        }
+        "sles"
+        | "sled"
+        | "suse"
+        | "opensuse"
+        | "opensuse-leap"
+        | "opensuse-tumbleweed"
+        | "sles_sap" => Some(Family::Suse),
         "fedora" => Some(Family::Fedora),
         _ => None,
     };
@@ -166,7 +170,10 @@ pub(super) fn init(guest: &Guest) -> Fact<Init> {
     if has("/sbin/mountall")? {
         return Ok(Init::Upstart);
     }
-    if has("/etc/rc.d/rc.sysinit")? || has("/etc/init.d/mountall.sh")? || has("/etc/init.d/boot.localfs")? {
+    if has("/etc/rc.d/rc.sysinit")?
+        || has("/etc/init.d/mountall.sh")?
+        || has("/etc/init.d/boot.localfs")?
+    {
         return Ok(Init::SysV);
     }
     // A tree without an init of its own: what its release would run.

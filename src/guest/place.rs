@@ -40,7 +40,26 @@ pub enum Place {
     Untold(String),
 }
 
+impl Place {
+    /// The device, where it is known.
+    pub fn device(&self) -> Option<usize> {
+        match self {
+            Place::System { device } | Place::Data { device, .. } => *device,
+            Place::Serial { device } => Some(*device),
+            Place::Missing | Place::NoDevice | Place::Inside(_) | Place::Untold(_) => None,
+        }
+    }
+}
+
 impl Guest {
+    /// The block device that a path in /dev leads to; `None` when it leads to none.
+    ///
+    /// # Errors
+    /// When the block devices cannot be listed.
+    pub fn find_device(&self, path: &[u8]) -> Fact<Option<usize>> {
+        Ok(self.device_at(self.disks()?, path))
+    }
+
     /// Where a source lies, for the target that it is mounted on.
     ///
     /// # Errors
@@ -101,11 +120,10 @@ impl Guest {
         match system {
             SystemDisks::Known(known) if known.contains(&device) => true,
             _ => {
-                !disks
-                    .disks_under(device)
-                    .iter()
-                    .any(|at| matches!(disks.devices[*at].kind, DeviceKind::Loop { .. }) && !self.is_system(*at))
-                    && system.hold(disks, device)
+                !disks.disks_under(device).iter().any(|at| {
+                    matches!(disks.devices[*at].kind, DeviceKind::Loop { .. })
+                        && !self.is_system(*at)
+                }) && system.hold(disks, device)
             }
         }
     }
@@ -219,7 +237,9 @@ impl Guest {
         let directory = GuestPath::new(&path).parent();
         Ok(match self.stat(&directory)? {
             Some(_) => Linked::Nothing,
-            None => Linked::Untold(format!("{directory} is not there, so that no link in it can be followed")),
+            None => Linked::Untold(format!(
+                "{directory} is not there, so that no link in it can be followed"
+            )),
         })
     }
 
@@ -372,7 +392,11 @@ pub fn disk_of_kernel_name(name: &str) -> Option<String> {
     for prefix in ["nvme", "mmcblk"] {
         if let Some(rest) = name.strip_prefix(prefix) {
             let disk = match rest.split_once('p') {
-                Some((disk, part)) if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => disk,
+                Some((disk, part))
+                    if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) =>
+                {
+                    disk
+                }
                 Some(_) => return None,
                 None => rest,
             };

@@ -129,7 +129,8 @@ fn devices_of(guest: &Guest, disks: &Disks, mount: &Mount) -> Fact<Option<Vec<us
         }
         b"overlay" => {
             let options = Options::libmount(&mount.super_options.value);
-            let Some(upper) = options.value("upperdir").or_else(|| options.value("lowerdir")) else {
+            let Some(upper) = options.value("upperdir").or_else(|| options.value("lowerdir"))
+            else {
                 return Ok(None);
             };
             let first = upper.split(|b| *b == b':').next().unwrap_or(upper);

@@ -6,7 +6,9 @@
 //! written.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -18,6 +20,11 @@ impl ByteString {
     /// The bytes themselves.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The bytes as an argument of a command.
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(&self.0)
     }
 
     /// Take the bytes out.
@@ -141,6 +148,11 @@ impl GuestPath {
     /// The bytes, starting with `/`.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    /// The path as the operating system's own calls and commands take it.
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.as_bytes())
     }
 
     /// The last component; empty for `/`.

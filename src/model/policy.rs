@@ -18,8 +18,6 @@ pub struct Policy {
     pub system_disk: Option<String>,
     /// Files whose immutable flag `prepare` may clear.
     pub clear_flags: bool,
-    /// Names of checks whose findings must not be mended automatically.
-    pub manual_only: Vec<String>,
 }
 
 /// `[mounts] data-disks`.
@@ -51,7 +49,9 @@ impl Policy {
     pub fn places_on_system(&self, source: &str, target: Option<&GuestPath>) -> bool {
         self.system.iter().any(|named| {
             named == source
-                || target.is_some_and(|t| named.starts_with('/') && GuestPath::from(named.as_str()) == *t)
+                || target.is_some_and(|t| {
+                    named.starts_with('/') && GuestPath::from(named.as_str()) == *t
+                })
         })
     }
 }

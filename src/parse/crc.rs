@@ -14,11 +14,7 @@ const fn table(polynomial: u32) -> [u32; 256] {
         let mut value = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            value = if value & 1 == 1 {
-                (value >> 1) ^ polynomial
-            } else {
-                value >> 1
-            };
+            value = if value & 1 == 1 { (value >> 1) ^ polynomial } else { value >> 1 };
             bit += 1;
         }
         table[byte] = value;
@@ -63,9 +59,6 @@ mod tests {
     #[test]
     fn a_checksum_can_be_continued() {
         assert_eq!(ieee_raw(ieee_raw(!0, b"1234"), b"56789"), !0xcbf4_3926);
-        assert_eq!(
-            castagnoli_raw(castagnoli_raw(!0, b"1234"), b"56789"),
-            !0xe306_9283
-        );
+        assert_eq!(castagnoli_raw(castagnoli_raw(!0, b"1234"), b"56789"), !0xe306_9283);
     }
 }

@@ -3,6 +3,8 @@
 //! Lossless. The generator reads with scanf(3)'s `%s`: fields are separated by any white space of C, nothing is escaped,
 //! and `#` starts a comment only at the start of a line. Debian's initramfs scripts also decode `\ooo` in the fields,
 //! which a guest's crypttab rarely has.
+//!
+//! Every entry is given here; the generator (252) gives up the rest of the file at a name that it has seen.
 
 use super::fields::{self, Field, is_c_space};
 use super::lines;

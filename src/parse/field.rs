@@ -63,18 +63,13 @@ fn hyphenated(bytes: &[u8; 16]) -> String {
 pub(super) fn label(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = c_string(bytes);
     // isspace() of the C locale, which also has the vertical tab that `is_ascii_whitespace` leaves out.
-    let end = text
-        .iter()
-        .rposition(|byte| !matches!(byte, b' ' | b'\t'..=b'\r'))?;
+    let end = text.iter().rposition(|byte| !matches!(byte, b' ' | b'\t'..=b'\r'))?;
     Some(text[..=end].to_vec())
 }
 
 /// The bytes before the first NUL, or all.
 pub(super) fn c_string(bytes: &[u8]) -> &[u8] {
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(bytes.len());
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     &bytes[..end]
 }
 

@@ -5,7 +5,7 @@
 //! every `\ooo`. **getmntent(3)** of glibc (systemd-fstab-generator up to at least 252) takes every line that is
 //! not a comment, reads numbers as far as they go, decodes five escapes only, and keeps a carriage return in the last
 //! field. An [`Entry`] is libmount's reading, extended to the lines that only getmntent would mount; the reading of
-//! getmntent is [`Line::getmntent`]; a [`Problem`] says where the two part.
+//! getmntent is [`Fstab::getmntent`]; a [`Problem`] says where the two part.
 //!
 //! Both readers were observed, not assumed: glibc 2.36, util-linux 2.38 and systemd 252.
 //!
@@ -84,9 +84,9 @@ pub enum Problem {
     MissingFstype,
     /// There are no options. Harmless: both readers use the defaults.
     MissingOptions,
-    /// The fifth field is not a number. libmount refuses the line; systemd mounts it.
+    /// The fifth field is not a number, or one beyond 64 bits. libmount refuses the line; systemd mounts it.
     FreqNotNumber,
-    /// The sixth field is not a number. libmount refuses the line; systemd mounts it.
+    /// The sixth field is not a number, or one beyond 64 bits. libmount refuses the line; systemd mounts it.
     PassnoNotNumber,
     /// A number does not fit an `int` and is wrapped, by both readers.
     NumberOutOfRange,
@@ -98,13 +98,14 @@ pub enum Problem {
     HashInField,
     /// A backslash starts no escape that fstab(5) knows; the readers keep it, or make different things of it.
     BadEscape,
-    /// The two readers decode a field differently: `\043`, `\\` and every octal escape but `\040 \011 \012 \134`.
+    /// The two readers decode a field differently: `\043`, `\\` and every octal escape but `\040 \011 \012 \134`. An
+    /// escaped NUL ends the field for libmount.
     EscapesDiffer,
     /// A carriage return ends the line. libmount drops it; getmntent keeps it as part of the last field when that is
     /// text (an option `defaults\r`), and drops it after a number.
     CarriageReturn,
-    /// A NUL byte. getmntent ends the line there *and* swallows the following line; libmount refuses the line unless it
-    /// is the last.
+    /// A NUL byte. getmntent ends the line there *and* swallows the following line; libmount refuses the line (but for one
+    /// that ends the file without a newline, which it cuts; that case is not told apart here).
     Nul,
     /// A field is not UTF-8. Legal for both readers, but systemd refuses such a path in a unit.
     NotUtf8,
@@ -121,16 +122,14 @@ impl Problem {
                 | Problem::MissingFstype
                 | Problem::FreqNotNumber
                 | Problem::PassnoNotNumber
+                | Problem::Nul
         )
     }
 
     /// Whether the two readers make different things of a line with this problem.
     pub fn readers_differ(self) -> bool {
         self.refused_by_libmount()
-            || matches!(
-                self,
-                Problem::EscapesDiffer | Problem::CarriageReturn | Problem::Nul | Problem::TooLong
-            )
+            || matches!(self, Problem::EscapesDiffer | Problem::CarriageReturn | Problem::TooLong)
     }
 }
 
@@ -247,8 +246,10 @@ fn number_field(
 ) -> Option<Number> {
     let span = span?;
     let raw = &text[span.clone()];
+    // libmount refuses a number beyond 64 bits, but looks only when something, if but a blank, follows.
+    let is_last = span.end == text.len();
     match fields::leading_integer(raw) {
-        Some((value, used)) if used == raw.len() => {
+        Some((value, used)) if used == raw.len() && (is_last || !is_saturated(value)) => {
             if i32::try_from(value).is_err() {
                 problems.push(Problem::NumberOutOfRange);
             }
@@ -262,6 +263,11 @@ fn number_field(
     }
 }
 
+/// Whether strtol(3) would have set ERANGE; a number that is exactly the limit is not worth telling apart.
+fn is_saturated(value: i64) -> bool {
+    matches!(value, i64::MAX | i64::MIN)
+}
+
 fn note_text_problems(
     raw: &[u8],
     ending: LineEnding,
@@ -271,7 +277,7 @@ fn note_text_problems(
 ) {
     let known = || spans.iter().take(6).map(|span| &text[span.clone()]);
     let words = || spans.iter().take(4).map(|span| &text[span.clone()]);
-    if known().skip(1).any(|field| field.starts_with(b"#")) {
+    if known().any(|field| field.starts_with(b"#")) {
         problems.push(Problem::HashInField);
     }
     if words().any(octal::has_bad_escape) {
@@ -283,7 +289,7 @@ fn note_text_problems(
     if ending == LineEnding::CrLf || text.len() != raw.len() {
         problems.push(Problem::CarriageReturn);
     }
-    if text.contains(&0) || words().any(|field| octal::decode(field).contains(&0)) {
+    if text.contains(&0) {
         problems.push(Problem::Nul);
     }
     if words().any(|field| std::str::from_utf8(field).is_err()) {

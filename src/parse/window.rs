@@ -28,18 +28,12 @@ pub struct Unread(pub Range<u64>);
 impl Window {
     /// A window on a device of `size` bytes, of which nothing was read yet.
     pub fn new(size: u64) -> Self {
-        Self {
-            size,
-            pieces: Vec::new(),
-        }
+        Self { size, pieces: Vec::new() }
     }
 
     /// A window that holds a whole device, for one that is already in memory.
     pub fn of(bytes: Vec<u8>) -> Self {
-        Self {
-            size: bytes.len() as u64,
-            pieces: vec![(0, bytes)],
-        }
+        Self { size: bytes.len() as u64, pieces: vec![(0, bytes)] }
     }
 
     /// Adds what was read at `offset`. What lies beyond the end of the device is dropped. Of two reads of the same

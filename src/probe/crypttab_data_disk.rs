@@ -7,7 +7,9 @@ use crate::model::{ByteString, Edit, Finding, GuestPath, Impact, LineChange, Sub
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
-    let Some(crypttab) = guest.crypttab()? else { return Ok(Verdict::NotApplicable("no-crypttab")) };
+    let Some(crypttab) = guest.crypttab()? else {
+        return Ok(Verdict::NotApplicable("no-crypttab"));
+    };
     let boot = guest.boot()?;
     let mut findings = Vec::new();
     let mut doubts = Vec::new();
@@ -64,10 +66,5 @@ fn found(item: &BootItem, cause: &Place, line: usize, raw: &[u8]) -> Finding {
         .with("device", &item.source_text)
         .evidence(ByteString::from(raw))
         .impact(impact)
-        .fix([Edit::Line {
-            path,
-            line,
-            original: ByteString::from(raw),
-            change: LineChange::Park,
-        }])
+        .fix([Edit::Line { path, line, original: ByteString::from(raw), change: LineChange::Park }])
 }

@@ -50,12 +50,7 @@ impl Entry<'_> {
 
     /// An edit of this entry's line.
     pub fn edit(&self, change: LineChange) -> Edit {
-        Edit::Line {
-            path: fstab(),
-            line: self.line,
-            original: ByteString::from(self.raw),
-            change,
-        }
+        Edit::Line { path: fstab(), line: self.line, original: ByteString::from(self.raw), change }
     }
 }
 

@@ -8,7 +8,9 @@ use crate::parse::source::Source;
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
-    let Some(entries) = entries::read(guest)? else { return Ok(Verdict::NotApplicable("no-fstab")) };
+    let Some(entries) = entries::read(guest)? else {
+        return Ok(Verdict::NotApplicable("no-fstab"));
+    };
     let policy = guest.policy().data_disks;
     let mut findings = Vec::new();
     let mut doubts = Vec::new();
@@ -28,7 +30,9 @@ pub fn judge(guest: &Guest) -> Answer {
         match policy {
             DataDisks::Comment => findings.push(found(entry, &entries, disk, LineChange::Park)),
             DataDisks::Nofail if item.impact() == Impact::Harmless => {}
-            DataDisks::Nofail => findings.push(found(entry, &entries, disk, without_waiting(entry))),
+            DataDisks::Nofail => {
+                findings.push(found(entry, &entries, disk, without_waiting(entry)))
+            }
             DataDisks::Keep if own => findings.extend(kept(guest, entry)),
             DataDisks::Keep => {}
         }

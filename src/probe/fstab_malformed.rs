@@ -4,15 +4,15 @@
 use super::entries::{self, Entries, Entry};
 use super::{Answer, Guest};
 use crate::guest::{ItemKind, Place, Pull};
-use crate::model::{
-    ByteString, DataDisks, Finding, GuestPath, Impact, Severity, Subject, Verdict,
-};
+use crate::model::{ByteString, DataDisks, Finding, GuestPath, Impact, Severity, Subject, Verdict};
 use crate::parse::fstab::{Content, Problem};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let Some(fstab) = guest.fstab()? else { return Ok(Verdict::NotApplicable("no-fstab")) };
-    let Some(entries) = entries::read(guest)? else { return Ok(Verdict::NotApplicable("no-fstab")) };
+    let Some(entries) = entries::read(guest)? else {
+        return Ok(Verdict::NotApplicable("no-fstab"));
+    };
     let mut findings = Vec::new();
     for line in fstab.lines() {
         let problems: &[Problem] = match &line.content {
@@ -131,7 +131,9 @@ fn can_mount(declared: &str, found: &str) -> bool {
     let rank = |name: &str| ext.iter().position(|e| *e == name);
     match (rank(declared), rank(found)) {
         (Some(declared), Some(found)) => declared >= found,
-        _ => declared == found || (found == "vfat" && ["msdos", "umsdos", "fat"].contains(&declared)),
+        _ => {
+            declared == found || (found == "vfat" && ["msdos", "umsdos", "fat"].contains(&declared))
+        }
     }
 }
 
@@ -150,7 +152,8 @@ fn is_known_type(guest: &Guest, fstype: &str) -> bool {
     }
     let running = guest.kernel().and_then(|kernel| kernel.proc("/filesystems").ok().flatten());
     let listed = running.is_some_and(|text| {
-        text.split(|b| *b == b'\n').any(|l| l.rsplit(|b| *b == b'\t').next() == Some(name.as_bytes()))
+        text.split(|b| *b == b'\n')
+            .any(|l| l.rsplit(|b| *b == b'\t').next() == Some(name.as_bytes()))
     });
     listed
         || ["/sbin", "/usr/sbin"].iter().any(|directory| {

@@ -8,7 +8,9 @@ use crate::model::{Finding, Impact, LineChange, Verdict};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
-    let Some(entries) = entries::read(guest)? else { return Ok(Verdict::NotApplicable("no-fstab")) };
+    let Some(entries) = entries::read(guest)? else {
+        return Ok(Verdict::NotApplicable("no-fstab"));
+    };
     let mut findings = Vec::new();
     let mut doubts = Vec::new();
     for entry in &entries.list {
@@ -51,7 +53,9 @@ fn found(entry: &Entry, on: &str) -> Finding {
     };
     // The system's own mounts are needed: that one of them names nothing is for a person to mend.
     let needed = entry.item.target.as_ref().is_some_and(|target| {
-        ["/", "/boot", "/boot/efi", "/efi", "/usr", "/var"].iter().any(|t| target.as_bytes() == t.as_bytes())
+        ["/", "/boot", "/boot/efi", "/efi", "/usr", "/var"]
+            .iter()
+            .any(|t| target.as_bytes() == t.as_bytes())
     });
     let fix = (!needed).then(|| entry.edit(LineChange::Park));
     finding.impact(impact).fix(fix)

@@ -9,19 +9,22 @@ use crate::parse::source::Source;
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
-    let Some(entries) = entries::read(guest)? else { return Ok(Verdict::NotApplicable("no-fstab")) };
+    let Some(entries) = entries::read(guest)? else {
+        return Ok(Verdict::NotApplicable("no-fstab"));
+    };
     let mut findings = Vec::new();
     for entry in entries.list.iter().filter(|entry| entry.item.pull != Pull::Never) {
         let (key, device) = match entry.item.place {
-            Place::System { device } if is_kernel_name(&entry.item.source) => ("kernel-name", device),
+            Place::System { device } if is_kernel_name(&entry.item.source) => {
+                ("kernel-name", device)
+            }
             Place::Serial { device } => ("hardware-id", Some(device)),
             _ => continue,
         };
         let finding = match device.and_then(|device| entries::uuid_of(guest, device)) {
-            Some(uuid) => entry
-                .finding(key)
-                .with("uuid", &uuid)
-                .fix([entry.edit(entries::by_uuid(&uuid))]),
+            Some(uuid) => {
+                entry.finding(key).with("uuid", &uuid).fix([entry.edit(entries::by_uuid(&uuid))])
+            }
             None if key == "hardware-id" => entry.finding(key).with("uuid", "?"),
             None => entry.finding("kernel-name-unknown"),
         };

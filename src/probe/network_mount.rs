@@ -9,7 +9,9 @@ use crate::parse::source::Source;
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
-    let Some(entries) = entries::read(guest)? else { return Ok(Verdict::NotApplicable("no-fstab")) };
+    let Some(entries) = entries::read(guest)? else {
+        return Ok(Verdict::NotApplicable("no-fstab"));
+    };
     let mut findings = Vec::new();
     for entry in &entries.list {
         let item = entry.item;

@@ -67,11 +67,13 @@ pub fn text(report: &Report, words: &Words, style: Style) -> String {
         }
     }
     for check in report.checks.iter().filter(|c| c.verdict == VerdictName::Unknown) {
-        let _ = writeln!(out, "{}  {}", style.unknown(words.unknown), style.bold(check.id.as_str()));
+        let _ =
+            writeln!(out, "{}  {}", style.unknown(words.unknown), style.bold(check.id.as_str()));
         let _ = writeln!(out, "    {}\n", check.reason.as_deref().unwrap_or(""));
     }
     for waived in &report.waived {
-        let _ = writeln!(out, "{}  {}: {}", style.dim(words.waived), waived.id, waived.finding.message);
+        let _ =
+            writeln!(out, "{}  {}: {}", style.dim(words.waived), waived.id, waived.finding.message);
         let _ = writeln!(out, "    {}\n", waived.reason);
     }
     let summary = &report.summary;
@@ -113,7 +115,8 @@ fn header(out: &mut String, report: &Report, style: Style) {
 
 fn failed(out: &mut String, check: &CheckResult, words: &Words, style: Style) {
     let label = style.severity(check.severity, words.severity[check.severity as usize]);
-    let _ = writeln!(out, "{label}  {}  {}", style.bold(check.id.as_str()), style.dim(&check.title));
+    let _ =
+        writeln!(out, "{label}  {}  {}", style.bold(check.id.as_str()), style.dim(&check.title));
     for finding in &check.findings {
         one(out, finding, check.severity, words, style);
     }
@@ -122,7 +125,13 @@ fn failed(out: &mut String, check: &CheckResult, words: &Words, style: Style) {
     let _ = writeln!(out, "    {}\n", style.dim(fix));
 }
 
-fn one(out: &mut String, finding: &ReportedFinding, of_check: Severity, words: &Words, style: Style) {
+fn one(
+    out: &mut String,
+    finding: &ReportedFinding,
+    of_check: Severity,
+    words: &Words,
+    style: Style,
+) {
     let mut notes = Vec::new();
     if finding.severity != of_check {
         notes.push(words.severity[finding.severity as usize].to_owned());
@@ -135,7 +144,13 @@ fn one(out: &mut String, finding: &ReportedFinding, of_check: Severity, words: &
         });
     }
     let notes = if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(", ")) };
-    let _ = writeln!(out, "    {}: {}{}", style.bold(&finding.subject.to_string()), finding.message, notes);
+    let _ = writeln!(
+        out,
+        "    {}: {}{}",
+        style.bold(&finding.subject.to_string()),
+        finding.message,
+        notes
+    );
     if let Some(evidence) = &finding.evidence {
         for line in evidence.lines() {
             let _ = writeln!(out, "        {}", style.dim(line));

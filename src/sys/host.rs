@@ -1,6 +1,17 @@
-//! What guestprep itself runs as and on.
+//! What guestprep itself runs as and on: the operator's own files, terminal and commands.
 
-use std::io::IsTerminal;
+use std::ffi::OsString;
+use std::io::{BufRead, IsTerminal, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+use super::{Error, ErrorKind, Result};
 
 /// Whether the process may change a guest at all.
 pub fn is_root() -> bool {
@@ -20,4 +31,162 @@ pub fn is_terminal_out() -> bool {
 /// Where the journal lies inside a guest.
 pub fn machine_state_dir() -> &'static str {
     "/var/lib/guestprep"
+}
+
+/// Memory that programs can still have without swapping (MemAvailable of proc_meminfo(5)), in
+/// bytes; `None` where it cannot be told.
+pub fn available_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    Some(system.available_memory())
+}
+
+/// A file that the operator named; `None` when it is not there.
+///
+/// # Errors
+/// What the system says, and a file beyond `limit` bytes.
+pub fn read_named(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let shown = path.display().to_string();
+    let fail = |e: &std::io::Error| Error::io("read", &shown, e);
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fail(&e)),
+    };
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content).map_err(|e| fail(&e))?;
+    if content.len() as u64 > limit {
+        let cause = format!("it is larger than {limit} bytes");
+        return Err(Error::new("read", shown, ErrorKind::TooLarge, cause));
+    }
+    Ok(Some(content))
+}
+
+/// The files of a directory of this machine whose names end in `suffix`, sorted; none when there
+/// is no such directory.
+///
+/// # Errors
+/// What the system says.
+pub fn list_named(directory: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
+    let fail = |e: &std::io::Error| Error::io("list", directory.display(), e);
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(fail(&e)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| fail(&e))?.path();
+        if path.to_string_lossy().ends_with(suffix) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Write a file that the operator named, whole or not at all.
+///
+/// # Errors
+/// What the system says.
+pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
+    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
+    // A device or FIFO (`-o /dev/stderr`) is written to; only a file can be replaced.
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, content).map_err(|e| fail(&e));
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        fail(&e)
+    })
+}
+
+/// Write to standard output. A reader that has gone away is no error.
+///
+/// # Errors
+/// What the system says.
+pub fn print(content: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(content).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", "standard output", &e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Ask a person a question that is answered with yes or no; no is the default.
+pub fn ask(question: &str) -> bool {
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "{question} [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Leave the number of the signal that asks the process to end in a cell, and go on.
+///
+/// # Errors
+/// What the system says.
+pub fn note_signals(cell: &Arc<AtomicUsize>) -> Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let number = usize::try_from(signal).unwrap_or(1);
+        signal_hook::flag::register_usize(signal, Arc::clone(cell), number)
+            .map_err(|e| Error::io("handle", format!("signal {signal}"), &e))?;
+    }
+    Ok(())
+}
+
+/// Leave the working directory, which may lie on what is to be unmounted.
+///
+/// # Errors
+/// What the system says.
+pub fn leave_directory() -> Result<()> {
+    std::env::set_current_dir("/").map_err(|e| Error::io("enter", "/", &e))
+}
+
+/// A path that the operator named, made absolute.
+///
+/// # Errors
+/// When the working directory is gone.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| Error::io("find", path.display(), &e))
+}
+
+/// Run the operator's own command with its environment and its terminal, to its end. A signal that
+/// comes meanwhile is handed on to it. The exit code is 128 + N when signal N ended it.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_in_foreground(argv: &[OsString], signal: &dyn Fn() -> usize) -> Result<i32> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(Error::new("run", "", ErrorKind::Other, "there is no command"));
+    };
+    let fail = |e: &std::io::Error| Error::io("run", program.display(), e);
+    let mut child = Command::new(program).args(arguments).spawn().map_err(|e| fail(&e))?;
+    let mut handed_on = 0;
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| fail(&e))? {
+            return Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
+        }
+        let now = signal();
+        if now != handed_on {
+            handed_on = now;
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            let number = i32::try_from(now).ok().and_then(Signal::from_named_raw);
+            if let (Some(pid), Some(number)) = (pid, number) {
+                let _ = rustix::process::kill_process(pid, number);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

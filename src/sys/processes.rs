@@ -1,8 +1,8 @@
 //! Who keeps a filesystem busy.
 //!
 //! Asked only when something is about to be unmounted or would not be: for every process, its
-//! working directory, root, executable, open files and mappings, by the device number of what
-//! they lie on, so that deleted files and other names of the same mount are seen too.
+//! working directory, root, executable, open files and mappings, by the mount that they lie on, so
+//! that deleted files are seen too.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -61,11 +61,12 @@ impl fmt::Display for Hold {
 }
 
 impl Holder {
-    /// Every process of this machine, but this one, that has something on a filesystem, given by
-    /// the `major:minor` of mountinfo; one entry for each path, at most 16 for a process.
+    /// Every process of this machine, but this one, that has something on a mount, given by its
+    /// `major:minor` and id in mountinfo; one entry for each path, at most 16 for a process.
     ///
     /// A process that ends meanwhile, or that may not be looked into, is passed over.
-    pub fn of_filesystem(device: (u32, u32)) -> Vec<Holder> {
+    pub fn of_mount(device: (u32, u32), mount: u32) -> Vec<Holder> {
+        let on_device = |link: &Path| on_mount(link, device, mount);
         let mut holders = Vec::new();
         for pid in pids() {
             let base = PathBuf::from(format!("/proc/{pid}"));
@@ -75,12 +76,12 @@ impl Holder {
                 (Hold::RootDirectory, "root"),
                 (Hold::Program, "exe"),
             ] {
-                seen.extend(on_device(&base.join(name), device).map(|path| (hold, path)));
+                seen.extend(on_device(&base.join(name)).map(|path| (hold, path)));
             }
             for (hold, name) in [(Hold::OpenFile, "fd"), (Hold::Mapping, "map_files")] {
                 let Ok(entries) = std::fs::read_dir(base.join(name)) else { continue };
                 for entry in entries.flatten() {
-                    seen.extend(on_device(&entry.path(), device).map(|path| (hold, path)));
+                    seen.extend(on_device(&entry.path()).map(|path| (hold, path)));
                 }
             }
             if !seen.is_empty() {
@@ -109,12 +110,20 @@ fn pids() -> Vec<u32> {
     pids
 }
 
-/// The path behind one of /proc's links, if it lies on the device.
-fn on_device(link: &Path, device: (u32, u32)) -> Option<ByteString> {
+/// The path behind one of /proc's links, if it lies on the mount.
+fn on_mount(link: &Path, device: (u32, u32), mount: u32) -> Option<ByteString> {
     // STATX_DONT_SYNC: a dead network filesystem that some process has open must not hang us.
     let flags = AtFlags::STATX_DONT_SYNC;
-    let statx = rustix::fs::statx(CWD, link, flags, StatxFlags::empty()).ok()?;
-    if (statx.stx_dev_major, statx.stx_dev_minor) != device {
+    let statx = rustix::fs::statx(CWD, link, flags, StatxFlags::MNT_ID).ok()?;
+    // KERNEL(5.8): which mount of the filesystem it is. Before, any mount of it may be meant; and
+    // a subvolume of btrfs has a device number of its own, which only the mount's id gets past.
+    let known = statx.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+    let here = if known {
+        statx.stx_mnt_id == u64::from(mount)
+    } else {
+        (statx.stx_dev_major, statx.stx_dev_minor) == device
+    };
+    if !here {
         return None;
     }
     let target = std::fs::read_link(link).ok()?;

@@ -2,6 +2,7 @@
 //!
 //! Never a shell, never the operator's environment, never for a guest that does not run.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
@@ -65,15 +66,19 @@ impl Runner {
     /// [`ErrorKind::Refused`] on an offline guest, [`ErrorKind::NotFound`] when there is no such
     /// command, [`ErrorKind::Timeout`] when it took too long. A command that ran and failed is an
     /// [`Output`].
-    pub fn run(&self, argv: &[&str], limit: Duration) -> Result<Output> {
-        let name = argv.first().copied().unwrap_or("");
+    pub fn run<S: AsRef<OsStr>>(&self, argv: &[S], limit: Duration) -> Result<Output> {
+        let argv: Vec<&OsStr> = argv.iter().map(AsRef::as_ref).collect();
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(Error::new("run", "", ErrorKind::Other, "there is no command"));
+        };
+        let name = program.display();
         if !self.allowed {
             let cause = "the guest is not running, and the host's answer would not be its own";
-            return Err(Error::new("run", name, ErrorKind::Refused, cause));
+            return Err(Error::new("run", &name, ErrorKind::Refused, cause));
         }
         tracing::debug!(?argv, "run");
-        let mut child = Command::new(name)
-            .args(&argv[1..])
+        let mut child = Command::new(program)
+            .args(arguments)
             .env_clear()
             .env("PATH", PATH)
             .env("LC_ALL", "C")
@@ -83,14 +88,14 @@ impl Runner {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(|e| Error::io("run", name, &e))?;
+            .map_err(|e| Error::io("run", &name, &e))?;
         let stdout = reader(child.stdout.take());
         let stderr = reader(child.stderr.take());
-        let Some(code) = wait(&mut child, limit).map_err(|e| Error::io("run", name, &e))? else {
+        let Some(code) = wait(&mut child, limit).map_err(|e| Error::io("run", &name, &e))? else {
             kill_group(&child);
             let _ = child.wait();
             let cause = format!("it took longer than {} s", limit.as_secs());
-            return Err(Error::new("run", name, ErrorKind::Timeout, cause));
+            return Err(Error::new("run", &name, ErrorKind::Timeout, cause));
         };
         Ok(Output {
             code,

@@ -288,6 +288,17 @@ impl Spot {
         rustix::fs::ioctl_setflags(&file, flags).map_err(fail)
     }
 
+    /// Put a file where a link or nothing is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn put(&self, temporary: &str, content: &[u8], like: &Attributes) -> Result<()> {
+        self.dir.remove(temporary.as_bytes())?;
+        self.write_temporary(temporary, content, like, true)
+            .and_then(|()| self.rename_over(temporary))?;
+        self.dir.sync()
+    }
+
     /// Make a symbolic link.
     ///
     /// # Errors

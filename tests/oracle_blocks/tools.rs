@@ -17,11 +17,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub fn have(tools: &[&str]) -> bool {
     let missing: Vec<_> = tools
         .iter()
-        .filter(|tool| {
-            !PATH
-                .split(':')
-                .any(|dir| Path::new(dir).join(tool).exists())
-        })
+        .filter(|tool| !PATH.split(':').any(|dir| Path::new(dir).join(tool).exists()))
         .collect();
     for tool in &missing {
         eprintln!("left out: {tool} is not installed");
@@ -60,11 +56,7 @@ pub fn attempt(program: &str, args: &[&str], input: &str) -> (bool, String, Stri
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.success(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
 /// A sparse image file in a directory of its own.
@@ -75,13 +67,8 @@ pub struct Image {
 impl Image {
     /// An image of `mib` MiB of zeros.
     pub fn new(mib: u64) -> Self {
-        let image = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        File::create(image.path())
-            .unwrap()
-            .set_len(mib << 20)
-            .unwrap();
+        let image = Self { dir: tempfile::tempdir().unwrap() };
+        File::create(image.path()).unwrap().set_len(mib << 20).unwrap();
         image
     }
 
@@ -107,10 +94,7 @@ impl Image {
 
     pub fn read(&self, offset: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        File::open(self.path())
-            .unwrap()
-            .read_exact_at(&mut bytes, offset)
-            .unwrap();
+        File::open(self.path()).unwrap().read_exact_at(&mut bytes, offset).unwrap();
         bytes
     }
 
@@ -119,12 +103,7 @@ impl Image {
     }
 
     pub fn set_size(&self, bytes: u64) {
-        File::options()
-            .write(true)
-            .open(self.path())
-            .unwrap()
-            .set_len(bytes)
-            .unwrap();
+        File::options().write(true).open(self.path()).unwrap().set_len(bytes).unwrap();
     }
 }
 
@@ -138,7 +117,7 @@ pub fn drive<T, E>(
     let file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
     let mut window = Window::new(size);
-    let mut add = |window: &mut Window, range: std::ops::Range<u64>| {
+    let add = |window: &mut Window, range: std::ops::Range<u64>| {
         assert!(
             range.end <= size && range.start < range.end && range.end - range.start <= MAX_RANGE,
             "{range:?}"
@@ -152,11 +131,7 @@ pub fn drive<T, E>(
     }
     for _ in 0..MAX_READS {
         let result = parse(&window);
-        let Some(range) = result
-            .as_ref()
-            .err()
-            .and_then(unread)
-            .map(|unread| unread.0.clone())
+        let Some(range) = result.as_ref().err().and_then(unread).map(|unread| unread.0.clone())
         else {
             return result;
         };
@@ -166,15 +141,10 @@ pub fn drive<T, E>(
 }
 
 pub fn identify(path: &Path) -> Result<Option<Superblock>, Unidentified> {
-    drive(
-        path,
-        superblock::wanted,
-        superblock::identify,
-        |error| match error {
-            Unidentified::Unread(unread) => Some(unread),
-            Unidentified::Ambiguous(_) => None,
-        },
-    )
+    drive(path, superblock::wanted, superblock::identify, |error| match error {
+        Unidentified::Unread(unread) => Some(unread),
+        Unidentified::Ambiguous(_) => None,
+    })
 }
 
 /// What `blkid -p` says of a file or a device; empty if it knows nothing.
@@ -185,11 +155,7 @@ pub fn blkid(path: &Path) -> BTreeMap<String, String> {
         let mut text = String::new();
         let mut characters = value.chars();
         while let Some(character) = characters.next() {
-            text.extend(if character == '\\' {
-                characters.next()
-            } else {
-                Some(character)
-            });
+            text.extend(if character == '\\' { characters.next() } else { Some(character) });
         }
         text
     };
@@ -203,24 +169,15 @@ pub fn blkid(path: &Path) -> BTreeMap<String, String> {
 /// Identifies an image and compares everything that blkid says of it too.
 #[track_caller]
 pub fn agree(image: &Image) -> Superblock {
-    let found = identify(&image.path())
-        .unwrap()
-        .expect("nothing was identified");
+    let found = identify(&image.path()).unwrap().expect("nothing was identified");
     let blkid = blkid(&image.path());
     let expected = |key: &str| blkid.get(key).cloned();
-    let label = found
-        .label
-        .as_ref()
-        .map(|label| String::from_utf8(label.clone()).unwrap());
+    let label = found.label.as_ref().map(|label| String::from_utf8(label.clone()).unwrap());
     assert_eq!(Some(found.kind.to_string()), expected("TYPE"), "{blkid:?}");
     assert_eq!(found.uuid, expected("UUID"), "{blkid:?}");
     assert_eq!(found.uuid_sub, expected("UUID_SUB"), "{blkid:?}");
     assert_eq!(label, expected("LABEL"), "{blkid:?}");
     assert_eq!(found.version, expected("VERSION"), "{blkid:?}");
-    assert_eq!(
-        found.block_size.map(|size| size.to_string()),
-        expected("BLOCK_SIZE"),
-        "{blkid:?}"
-    );
+    assert_eq!(found.block_size.map(|size| size.to_string()), expected("BLOCK_SIZE"), "{blkid:?}");
     found
 }

@@ -90,13 +90,17 @@ pub fn settle(items: &mut [BootItem]) {
             if items[at].absence != Absence::Present {
                 continue;
             }
-            let absent = |other: &&usize| matches!(items[**other].absence, Absence::Own | Absence::Through(_));
+            let absent = |other: &&usize| {
+                matches!(items[**other].absence, Absence::Own | Absence::Through(_))
+            };
             let next = if let Some(other) = items[at].needs.iter().find(absent) {
                 Absence::Through(*other)
-            } else if let Some(why) = items[at].needs.iter().find_map(|other| match &items[*other].absence {
-                Absence::Untold(why) => Some(why.clone()),
-                _ => None,
-            }) {
+            } else if let Some(why) =
+                items[at].needs.iter().find_map(|other| match &items[*other].absence {
+                    Absence::Untold(why) => Some(why.clone()),
+                    _ => None,
+                })
+            {
                 Absence::Untold(why)
             } else {
                 continue;

@@ -104,10 +104,7 @@ impl VolumeGroup {
                 open.extend(segment.volumes.iter().map(String::as_str));
             }
         }
-        self.physical_volumes
-            .iter()
-            .filter(|volume| names.contains(volume.name.as_str()))
-            .collect()
+        self.physical_volumes.iter().filter(|volume| names.contains(volume.name.as_str())).collect()
     }
 }
 
@@ -149,9 +146,7 @@ pub fn read(window: &Window, volume: &Header) -> Result<Option<VolumeGroup>, Met
     for area in &volume.metadata_areas {
         match read_area(window, area) {
             Ok(Some(group))
-                if newest
-                    .as_ref()
-                    .is_none_or(|newest| newest.sequence < group.sequence) =>
+                if newest.as_ref().is_none_or(|newest| newest.sequence < group.sequence) =>
             {
                 newest = Some(group);
             }
@@ -170,11 +165,7 @@ fn read_area(window: &Window, area: &Range<u64>) -> Result<Option<VolumeGroup>, 
     const BEYOND: MetadataError = MetadataError::Area("it lies beyond the end of the device");
     let header = window.array::<AREA_HEADER>(area.start)?.ok_or(BEYOND)?;
     let require = |holds: bool, reason| {
-        if holds {
-            Ok(())
-        } else {
-            Err(MetadataError::Area(reason))
-        }
+        if holds { Ok(()) } else { Err(MetadataError::Area(reason)) }
     };
     require(&header[4..20] == MAGIC, "it has no signature")?;
     require(
@@ -183,18 +174,11 @@ fn read_area(window: &Window, area: &Range<u64>) -> Result<Option<VolumeGroup>, 
     )?;
     require(le32(header, 20) == 1, "its version is unknown")?;
     let (start, size) = (le64(header, 24), le64(header, 32));
-    require(
-        start == area.start,
-        "its header names another place than its own",
-    )?;
+    require(start == area.start, "its header names another place than its own")?;
 
     // The first slot is the committed text; the second is one about to be written.
-    let (offset, length, sum, flags) = (
-        le64(header, 40),
-        le64(header, 48),
-        le32(header, 56),
-        le32(header, 60),
-    );
+    let (offset, length, sum, flags) =
+        (le64(header, 40), le64(header, 48), le32(header, 56), le32(header, 60));
     let ignored = flags & 1 != 0;
     if offset == 0 || ignored {
         return Ok(None);
@@ -205,15 +189,8 @@ fn read_area(window: &Window, area: &Range<u64>) -> Result<Option<VolumeGroup>, 
     let until_end = length.min(size - offset);
     let at = |offset: u64| start.checked_add(offset).ok_or(BEYOND);
     let mut text = window.get(at(offset)?, until_end)?.ok_or(BEYOND)?.to_vec();
-    text.extend(
-        window
-            .get(at(ring.start)?, length - until_end)?
-            .ok_or(BEYOND)?,
-    );
-    require(
-        crc::ieee_raw(CRC_SEED, &text) == sum,
-        "the checksum of its text is wrong",
-    )?;
+    text.extend(window.get(at(ring.start)?, length - until_end)?.ok_or(BEYOND)?);
+    require(crc::ieee_raw(CRC_SEED, &text) == sum, "the checksum of its text is wrong")?;
     parse(&text).map(Some)
 }
 
@@ -224,10 +201,10 @@ fn read_area(window: &Window, area: &Range<u64>) -> Result<Option<VolumeGroup>, 
 pub fn parse(text: &[u8]) -> Result<VolumeGroup, MetadataError> {
     let root = text::parse(text)?;
     // The group is the only section at the top; beside it stand a few values.
-    let (name, group) = root.sections().next().ok_or(MetadataError::Key {
-        section: String::new(),
-        key: "volume group",
-    })?;
+    let (name, group) = root
+        .sections()
+        .next()
+        .ok_or(MetadataError::Key { section: String::new(), key: "volume group" })?;
     let get = |section: &Section, key| section.number(key).ok_or_else(|| missing(name, key));
     Ok(VolumeGroup {
         name: name.to_owned(),
@@ -244,17 +221,11 @@ pub fn parse(text: &[u8]) -> Result<VolumeGroup, MetadataError> {
 }
 
 fn missing(section: &str, key: &'static str) -> MetadataError {
-    MetadataError::Key {
-        section: section.to_owned(),
-        key,
-    }
+    MetadataError::Key { section: section.to_owned(), key }
 }
 
 fn string(name: &str, section: &Section, key: &'static str) -> Result<String, MetadataError> {
-    section
-        .text(key)
-        .map(str::to_owned)
-        .ok_or_else(|| missing(name, key))
+    section.text(key).map(str::to_owned).ok_or_else(|| missing(name, key))
 }
 
 /// The sections within the section `key`. A group without volumes has no such section.
@@ -275,9 +246,7 @@ fn physical_volume((name, section): (&str, &Section)) -> Result<PhysicalVolume, 
 }
 
 fn logical_volume((name, section): (&str, &Section)) -> Result<LogicalVolume, MetadataError> {
-    let segments = section
-        .sections()
-        .filter(|(key, _)| key.starts_with("segment"));
+    let segments = section.sections().filter(|(key, _)| key.starts_with("segment"));
     Ok(LogicalVolume {
         name: name.to_owned(),
         id: string(name, section, "id")?,
@@ -312,18 +281,9 @@ fn segment(volume: &str, key: &str, section: &Section) -> Result<Segment, Metada
         start: get("start_extent")?,
         extents: get("extent_count")?,
         kind: string(&name(), section, "type")?,
-        stripes: section
-            .pairs("stripes")
-            .map(|(name, extent)| (name.to_owned(), extent))
-            .collect(),
-        stripe_size: section
-            .number("stripe_size")
-            .map(|size| size.saturating_mul(512)),
-        volumes: VOLUME_KEYS
-            .iter()
-            .flat_map(|key| section.texts(key))
-            .map(str::to_owned)
-            .collect(),
+        stripes: section.pairs("stripes").map(|(name, extent)| (name.to_owned(), extent)).collect(),
+        stripe_size: section.number("stripe_size").map(|size| size.saturating_mul(512)),
+        volumes: VOLUME_KEYS.iter().flat_map(|key| section.texts(key)).map(str::to_owned).collect(),
     })
 }
 

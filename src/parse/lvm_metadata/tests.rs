@@ -30,34 +30,19 @@ version = 1
 #[test]
 fn a_group() {
     let group = parse(GROUP.as_bytes()).unwrap();
-    assert_eq!(
-        (group.name.as_str(), group.id.as_str(), group.sequence),
-        ("vg", "i-d", 3)
-    );
+    assert_eq!((group.name.as_str(), group.id.as_str(), group.sequence), ("vg", "i-d", 3));
     assert_eq!(group.extent_size, 4 << 20);
-    assert_eq!(
-        group.physical_volumes[0].device.as_deref(),
-        Some("/dev/\"x\"")
-    );
+    assert_eq!(group.physical_volumes[0].device.as_deref(), Some("/dev/\"x\""));
     assert_eq!(group.physical_volumes[0].data_offset, 1 << 20);
     assert_eq!(
-        group
-            .physical_volumes
-            .iter()
-            .map(|volume| volume.missing)
-            .collect::<Vec<_>>(),
+        group.physical_volumes.iter().map(|volume| volume.missing).collect::<Vec<_>>(),
         [false, true]
     );
     let root = &group.logical_volumes[0];
     assert!(root.visible);
     assert_eq!(root.segments[0].stripes, [("pv0".to_owned(), 2)]);
-    let names = |volume| {
-        group
-            .needs(volume)
-            .iter()
-            .map(|volume| volume.name.as_str())
-            .collect::<Vec<_>>()
-    };
+    let names =
+        |volume| group.needs(volume).iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>();
     assert_eq!(names("root"), ["pv0"]);
     assert_eq!(names("thin"), ["pv0", "pv1"]);
     assert_eq!(names("none"), [""; 0]);
@@ -68,33 +53,18 @@ fn what_is_missing_is_said() {
     let text = GROUP.replace("pe_start = 2048", "pe_start = \"\"");
     assert_eq!(
         parse(text.as_bytes()),
-        Err(MetadataError::Key {
-            section: "pv0".into(),
-            key: "pe_start"
-        })
+        Err(MetadataError::Key { section: "pv0".into(), key: "pe_start" })
     );
-    assert!(matches!(
-        parse(b"vg { id = \"x"),
-        Err(MetadataError::Syntax { at: 12, .. })
-    ));
-    assert!(matches!(
-        parse(b"version = 1"),
-        Err(MetadataError::Key { .. })
-    ));
-    assert!(matches!(
-        parse(b"vg { } }"),
-        Err(MetadataError::Syntax { at: 7, .. })
-    ));
+    assert!(matches!(parse(b"vg { id = \"x"), Err(MetadataError::Syntax { at: 12, .. })));
+    assert!(matches!(parse(b"version = 1"), Err(MetadataError::Key { .. })));
+    assert!(matches!(parse(b"vg { } }"), Err(MetadataError::Syntax { at: 7, .. })));
 }
 
 #[test]
 fn nesting_is_bounded() {
     for open in ["a{", "a=[[[[[[[[[["] {
         let text = open.repeat(100_000);
-        assert!(matches!(
-            parse(text.as_bytes()),
-            Err(MetadataError::Syntax { .. })
-        ));
+        assert!(matches!(parse(text.as_bytes()), Err(MetadataError::Syntax { .. })));
     }
 }
 

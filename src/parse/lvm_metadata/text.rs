@@ -41,8 +41,7 @@ impl Section {
     }
 
     pub(super) fn section(&self, key: &str) -> Option<&Section> {
-        self.sections()
-            .find_map(|(name, section)| (name == key).then_some(section))
+        self.sections().find_map(|(name, section)| (name == key).then_some(section))
     }
 
     pub(super) fn number(&self, key: &str) -> Option<u64> {
@@ -78,14 +77,10 @@ impl Section {
             Some(Value::List(values)) => values.as_slice(),
             _ => &[],
         };
-        values
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .filter_map(|pair| match pair {
-                [Value::Text(text), Value::Number(number)] => Some((text.as_str(), *number)),
-                _ => None,
-            })
+        values.as_chunks::<2>().0.iter().filter_map(|pair| match pair {
+            [Value::Text(text), Value::Number(number)] => Some((text.as_str(), *number)),
+            _ => None,
+        })
     }
 }
 
@@ -110,10 +105,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, reason: &'static str) -> MetadataError {
-        MetadataError::Syntax {
-            at: self.at,
-            reason,
-        }
+        MetadataError::Syntax { at: self.at, reason }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -179,11 +171,7 @@ impl Reader<'_> {
         }
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+./@#:".contains(&byte);
         let name = String::from_utf8_lossy(self.take_while(is_name)).into_owned();
-        if name.is_empty() {
-            Err(self.error("not a name"))
-        } else {
-            Ok(name)
-        }
+        if name.is_empty() { Err(self.error("not a name")) } else { Ok(name) }
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, MetadataError> {
@@ -215,9 +203,7 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Value {
         let digits = self.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let number = std::str::from_utf8(digits)
-            .ok()
-            .and_then(|digits| digits.parse().ok());
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
         number.map_or(Value::Other, Value::Number)
     }
 

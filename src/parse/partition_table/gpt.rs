@@ -135,11 +135,7 @@ fn settle(copy: Result<Copy, Flaw>) -> Result<Result<Copy, &'static str>, Unread
 fn copy(window: &Window, sector_size: u32, sector: u64) -> Result<Copy, Flaw> {
     let unit = u64::from(sector_size);
     let require = |holds: bool, reason| {
-        if holds {
-            Ok(())
-        } else {
-            Err(Flaw::Because(reason))
-        }
+        if holds { Ok(()) } else { Err(Flaw::Because(reason)) }
     };
     let offset = sector
         .checked_mul(unit)
@@ -152,18 +148,12 @@ fn copy(window: &Window, sector_size: u32, sector: u64) -> Result<Copy, Flaw> {
     };
     require(header.starts_with(b"EFI PART"), "it has no signature")?;
     let length = usize::try_from(le32(header, 12)).unwrap_or(usize::MAX);
-    require(
-        (HEADER..=bytes.len()).contains(&length),
-        "its header has an impossible size",
-    )?;
+    require((HEADER..=bytes.len()).contains(&length), "its header has an impossible size")?;
     require(
         header_checksum(&bytes[..length]) == le32(header, 16),
         "the checksum of its header is wrong",
     )?;
-    require(
-        le64(header, 24) == sector,
-        "its header names another sector than its own",
-    )?;
+    require(le64(header, 24) == sector, "its header names another sector than its own")?;
 
     let disk = window.size() / unit;
     let (first_usable, last_usable) = (le64(header, 40), le64(header, 48));
@@ -175,20 +165,14 @@ fn copy(window: &Window, sector_size: u32, sector: u64) -> Result<Copy, Flaw> {
     // The kernel takes entries of 128 bytes only; so does every tool that makes them.
     require(size == 128, "its entries are not of 128 bytes")?;
     let length = count * size;
-    require(
-        (1..=MAX_RANGE).contains(&length),
-        "its number of entries is impossible",
-    )?;
+    require((1..=MAX_RANGE).contains(&length), "its number of entries is impossible")?;
     let Some(entries) = le64(header, 72).checked_mul(unit) else {
         return Err(Flaw::Because("its entries lie beyond the end of the disk"));
     };
     let Some(entries) = window.get(entries, length)? else {
         return Err(Flaw::Because("its entries lie beyond the end of the disk"));
     };
-    require(
-        crc::ieee(entries) == le32(header, 88),
-        "the checksum of its entries is wrong",
-    )?;
+    require(crc::ieee(entries) == le32(header, 88), "the checksum of its entries is wrong")?;
     Ok(Copy {
         first_usable,
         last_usable,
@@ -232,11 +216,8 @@ fn partitions(entries: &[u8], last_usable: u64) -> Vec<Partition> {
 
 fn name(bytes: &[u8]) -> Option<String> {
     let (units, _) = bytes.as_chunks::<2>();
-    let units: Vec<_> = units
-        .iter()
-        .map(|unit| u16::from_le_bytes(*unit))
-        .take_while(|unit| *unit != 0)
-        .collect();
+    let units: Vec<_> =
+        units.iter().map(|unit| u16::from_le_bytes(*unit)).take_while(|unit| *unit != 0).collect();
     let name = String::from_utf16_lossy(&units);
     (!name.is_empty()).then_some(name)
 }

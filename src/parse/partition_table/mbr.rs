@@ -64,9 +64,7 @@ pub(super) fn is_protective(entries: &[Entry; 4]) -> bool {
 
 /// Whether it shows partitions of the GPT beside the one that protects it. Linux ignores them.
 pub(super) fn is_hybrid(entries: &[Entry; 4]) -> bool {
-    entries
-        .iter()
-        .any(|entry| !matches!(entry.kind, 0 | GPT_PROTECTIVE))
+    entries.iter().any(|entry| !matches!(entry.kind, 0 | GPT_PROTECTIVE))
 }
 
 /// # Errors
@@ -79,22 +77,11 @@ pub(super) fn parse(
 ) -> Result<PartitionTable, TableError> {
     let disk_id = le32(boot, 440);
     let mut partitions = Vec::new();
-    for (entry, number) in entries
-        .iter()
-        .zip(1..)
-        .filter(|(entry, _)| !entry.is_empty())
-    {
-        let role = if entry.is_extended() {
-            Role::Extended
-        } else {
-            Role::Primary
-        };
+    for (entry, number) in entries.iter().zip(1..).filter(|(entry, _)| !entry.is_empty()) {
+        let role = if entry.is_extended() { Role::Extended } else { Role::Primary };
         partitions.push(partition(entry, number, entry.start, role));
     }
-    for extended in entries
-        .iter()
-        .filter(|entry| entry.is_extended() && !entry.is_empty())
-    {
+    for extended in entries.iter().filter(|entry| entry.is_extended() && !entry.is_empty()) {
         logical(window, extended, sector_size, &mut partitions)?;
     }
     if disk_id != 0 {
@@ -134,16 +121,12 @@ fn logical(
     let end = extended.start + extended.sectors;
     let mut record = extended.start;
     let mut room = extended.sectors;
-    let mut seen = Vec::new();
-    loop {
-        if seen.contains(&record) || seen.len() >= MAX_PARTITIONS {
-            return Err(TableError::EndlessChain { sector: record });
-        }
-        seen.push(record);
+    // The bound also ends a chain that comes back to where it was.
+    for records in 0..MAX_PARTITIONS {
         let sector = window.array::<512>(record * u64::from(sector_size))?;
         let Some(entries) = sector.and_then(raw_entries) else {
             // An extended partition that was never given a record is empty.
-            return if seen.len() == 1 {
+            return if records == 0 {
                 Ok(())
             } else {
                 Err(TableError::BrokenChain { sector: record })
@@ -166,16 +149,12 @@ fn logical(
             }
             partitions.push(partition(entry, number, start, Role::Logical));
         }
-        let Some(link) = entries
-            .iter()
-            .find(|entry| entry.is_extended() && !entry.is_empty())
+        let Some(link) = entries.iter().find(|entry| entry.is_extended() && !entry.is_empty())
         else {
             return Ok(());
         };
         record = extended.start + link.start;
         room = link.sectors;
-        if record >= end {
-            return Err(TableError::BrokenChain { sector: record });
-        }
     }
+    Err(TableError::EndlessChain { sector: record })
 }

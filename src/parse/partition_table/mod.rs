@@ -205,22 +205,14 @@ fn check(table: &PartitionTable, size: u64) -> Result<(), TableError> {
     for partition in &table.partitions {
         let end = partition.start.saturating_add(partition.sectors);
         if end > disk {
-            return Err(TableError::OutsideDisk {
-                number: partition.number,
-                end,
-                disk,
-            });
+            return Err(TableError::OutsideDisk { number: partition.number, end, disk });
         }
     }
     // Logical partitions lie in the extended one, which therefore is compared with the primary ones only.
     let first_level = |partition: &&Partition| partition.role != Role::Logical;
     no_overlap(table.partitions.iter().filter(first_level).collect())?;
     no_overlap(
-        table
-            .partitions
-            .iter()
-            .filter(|partition| partition.role == Role::Logical)
-            .collect(),
+        table.partitions.iter().filter(|partition| partition.role == Role::Logical).collect(),
     )
 }
 
@@ -228,10 +220,7 @@ fn no_overlap(mut partitions: Vec<&Partition>) -> Result<(), TableError> {
     partitions.sort_by_key(|partition| partition.start);
     for pair in partitions.windows(2) {
         if pair[0].start + pair[0].sectors > pair[1].start {
-            return Err(TableError::Overlap {
-                first: pair[0].number,
-                second: pair[1].number,
-            });
+            return Err(TableError::Overlap { first: pair[0].number, second: pair[1].number });
         }
     }
     Ok(())

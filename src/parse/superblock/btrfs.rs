@@ -103,11 +103,7 @@ fn fields(sb: &[u8; LENGTH as usize]) -> Btrfs {
             other => ChecksumType::Unknown(other),
         },
         incompat,
-        metadata_uuid: if incompat & METADATA_UUID != 0 {
-            uuid(array16(sb, 0x23b))
-        } else {
-            None
-        },
+        metadata_uuid: if incompat & METADATA_UUID != 0 { uuid(array16(sb, 0x23b)) } else { None },
         has_log: le64(sb, 0x60) != 0,
     }
 }

@@ -229,11 +229,7 @@ fn fields(sb: &[u8; LENGTH]) -> Ext {
     let incompat = Incompat(le32(sb, 0x60));
     let journal_inode = le32(sb, 0xe0);
     let high = |at: usize| {
-        if incompat.contains(Incompat::BIT64) {
-            u64::from(le32(sb, at)) << 32
-        } else {
-            0
-        }
+        if incompat.contains(Incompat::BIT64) { u64::from(le32(sb, at)) << 32 } else { 0 }
     };
     // The times got eight more bits each, at 0x274 and on.
     let time = |low: usize, high: usize| u64::from(le32(sb, low)) | u64::from(sb[high]) << 32;
@@ -260,17 +256,9 @@ fn fields(sb: &[u8; LENGTH]) -> Ext {
         first_error_at: time(0x198, 0x278),
         last_error_at: time(0x1cc, 0x279),
         // EXT2_MAX_BLOCK_LOG_SIZE is 16, that is 64 KiB.
-        block_size: if le32(sb, 0x18) <= 6 {
-            1024 << le32(sb, 0x18)
-        } else {
-            0
-        },
+        block_size: if le32(sb, 0x18) <= 6 { 1024 << le32(sb, 0x18) } else { 0 },
         blocks: u64::from(le32(sb, 0x04)) | high(0x150),
         free_blocks: u64::from(le32(sb, 0x0c)) | high(0x158),
-        journal_uuid: if journal_inode == 0 {
-            uuid(array16(sb, 0xd0))
-        } else {
-            None
-        },
+        journal_uuid: if journal_inode == 0 { uuid(array16(sb, 0xd0)) } else { None },
     }
 }

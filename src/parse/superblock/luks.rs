@@ -45,9 +45,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
 }
 
 fn header(window: &Window, offset: u64, magic: &[u8; 6]) -> Result<Option<Superblock>, Unread> {
-    let Some(header) = window
-        .array::<592>(offset)?
-        .filter(|header| header.starts_with(magic))
+    let Some(header) = window.array::<592>(offset)?.filter(|header| header.starts_with(magic))
     else {
         return Ok(None);
     };
@@ -60,24 +58,12 @@ fn header(window: &Window, offset: u64, magic: &[u8; 6]) -> Result<Option<Superb
     let of_v2 = version == 2;
     Ok(Some(Superblock {
         kind: Kind::Luks,
-        uuid: if of_v1 || of_v2 {
-            text(&header[0xa8..0xd0])
-        } else {
-            None
-        },
+        uuid: if of_v1 || of_v2 { text(&header[0xa8..0xd0]) } else { None },
         uuid_sub: None,
-        label: if of_v2 {
-            label(&header[0x18..0x48])
-        } else {
-            None
-        },
+        label: if of_v2 { label(&header[0x18..0x48]) } else { None },
         version: Some(version.to_string()),
         block_size: None,
-        checksum: if of_v2 {
-            checksum(window, offset)?
-        } else {
-            Checksum::Absent
-        },
+        checksum: if of_v2 { checksum(window, offset)? } else { Checksum::Absent },
         detail: Detail::Luks(Luks {
             version,
             secondary: offset != 0,
@@ -87,11 +73,7 @@ fn header(window: &Window, offset: u64, magic: &[u8; 6]) -> Result<Option<Superb
             } else {
                 None
             },
-            subsystem: if of_v2 {
-                label(&header[0xd0..0x100])
-            } else {
-                None
-            },
+            subsystem: if of_v2 { label(&header[0xd0..0x100]) } else { None },
         }),
     }))
 }

@@ -47,10 +47,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
 fn header(sector: &[u8; SECTOR as usize]) -> Option<Superblock> {
     let at = usize::try_from(le32(sector, 20)).ok()?;
     let fixed = sector.get(at..)?.first_chunk::<40>()?;
-    let id = fixed[..32]
-        .iter()
-        .map(|byte| char::from(*byte))
-        .collect::<String>();
+    let id = fixed[..32].iter().map(|byte| char::from(*byte)).collect::<String>();
     let mut areas = sector[at + 40..].as_chunks::<16>().0.iter();
     // Each list of offset and size ends with a pair of zeros, or here, with the sector.
     let mut list = || -> Vec<Range<u64>> {
@@ -59,11 +56,7 @@ fn header(sector: &[u8; SECTOR as usize]) -> Option<Superblock> {
             .map(|area| (le64(area, 0), le64(area, 8)))
             .take_while(|(offset, _)| *offset != 0)
             .map(|(offset, size)| {
-                offset..if size == 0 {
-                    u64::MAX
-                } else {
-                    offset.saturating_add(size)
-                }
+                offset..if size == 0 { u64::MAX } else { offset.saturating_add(size) }
             })
             .collect()
     };

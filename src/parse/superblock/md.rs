@@ -34,10 +34,7 @@ pub struct Member {
 
 /// Where superblocks at the end of a device of `size` bytes lie: offset and length, 0.90 first.
 pub(super) fn tail(size: u64) -> impl Iterator<Item = (u64, u64)> {
-    [offset_090(size), offset_10(size)]
-        .into_iter()
-        .flatten()
-        .map(|offset| (offset, LENGTH))
+    [offset_090(size), offset_10(size)].into_iter().flatten().map(|offset| (offset, LENGTH))
 }
 
 fn offset_090(size: u64) -> Option<u64> {
@@ -57,11 +54,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
     {
         return Ok(Some(found));
     }
-    for (version, offset) in [
-        ("1.0", offset_10(size)),
-        ("1.1", Some(0)),
-        ("1.2", Some(LENGTH)),
-    ] {
+    for (version, offset) in [("1.0", offset_10(size)), ("1.1", Some(0)), ("1.2", Some(LENGTH))] {
         if let Some(offset) = offset
             && let Some(found) = version_1(window, offset, version)?
         {
@@ -113,19 +106,10 @@ fn checksum_1(
         return Ok(Checksum::Bad);
     };
     let (words, rest) = bytes.as_chunks::<4>();
-    let sum: u64 = words
-        .iter()
-        .map(|word| u64::from(u32::from_le_bytes(*word)))
-        .sum();
-    let rest = if rest.len() == 2 {
-        u64::from(le16(rest, 0))
-    } else {
-        0
-    };
+    let sum: u64 = words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).sum();
+    let rest = if rest.len() == 2 { u64::from(le16(rest, 0)) } else { 0 };
     let stored = le32(sb, 216);
-    Ok(Checksum::of(
-        stored == folded(sum + rest - u64::from(stored)),
-    ))
+    Ok(Checksum::of(stored == folded(sum + rest - u64::from(stored))))
 }
 
 fn version_090(window: &Window, offset: u64) -> Result<Option<Superblock>, Unread> {
@@ -147,18 +131,13 @@ fn version_090(window: &Window, offset: u64) -> Result<Option<Superblock>, Unrea
         return Ok(None);
     }
     // Before minor version 90 the identifier had one word.
-    let words = if word(2) >= 90 {
-        [word(5), word(13), word(14), word(15)]
-    } else {
-        [word(5), 0, 0, 0]
-    };
+    let words =
+        if word(2) >= 90 { [word(5), word(13), word(14), word(15)] } else { [word(5), 0, 0, 0] };
     let mut array = [0; 16];
     for (bytes, word) in array.as_chunks_mut::<4>().0.iter_mut().zip(words) {
         *bytes = word.to_be_bytes();
     }
-    let sum: u64 = (0..LENGTH as usize / 4)
-        .map(|index| u64::from(word(index)))
-        .sum();
+    let sum: u64 = (0..LENGTH as usize / 4).map(|index| u64::from(word(index))).sum();
     let stored = word(38);
     Ok(Some(Superblock {
         kind: Kind::LinuxRaid,

@@ -12,10 +12,11 @@
 mod bits;
 pub mod btrfs;
 pub mod ext;
-mod image;
+mod iso9660;
 pub mod luks;
 pub mod lvm;
 pub mod md;
+mod squashfs;
 pub mod swap;
 pub mod vfat;
 pub mod xfs;
@@ -197,8 +198,8 @@ pub fn identify(window: &Window) -> Result<Option<Superblock>, Unidentified> {
         swap::parse,
         xfs::parse,
         ext::parse,
-        image::iso9660,
-        image::squashfs,
+        iso9660::parse,
+        squashfs::parse,
         btrfs::parse,
     ];
     for parse in hiding {
@@ -212,9 +213,7 @@ pub fn identify(window: &Window) -> Result<Option<Superblock>, Unidentified> {
         found.extend(parse(window)?);
     }
     if found.len() > 1 {
-        return Err(Unidentified::Ambiguous(
-            found.iter().map(|one| one.kind).collect(),
-        ));
+        return Err(Unidentified::Ambiguous(found.iter().map(|one| one.kind).collect()));
     }
     Ok(found.pop())
 }

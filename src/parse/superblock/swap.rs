@@ -48,37 +48,21 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
     let Some((page_size, magic)) = magic(window)? else {
         return Ok(None);
     };
-    let (version, hibernated) = if tuxonice {
-        ("tuxonice", true)
-    } else {
-        (magic.1, magic.2)
-    };
+    let (version, hibernated) = if tuxonice { ("tuxonice", true) } else { (magic.1, magic.2) };
 
     // Version 0 is a bitmap of good pages and has no fields. A header of version 1 without its number or without
     // pages is not one.
     let has_fields = magic.1 != "0";
     let big_endian = le32(header, 0).swap_bytes() == 1;
-    let last_page = if big_endian {
-        le32(header, 4).swap_bytes()
-    } else {
-        le32(header, 4)
-    };
+    let last_page = if big_endian { le32(header, 4).swap_bytes() } else { le32(header, 4) };
     if magic.1 == "1" && !tuxonice && ((le32(header, 0) != 1 && !big_endian) || last_page == 0) {
         return Ok(None);
     }
     // libblkid's test that the label and the identifier are no garbage: two words of the padding are zero.
     let named = has_fields && header[0xac..0xb4] == [0; 8];
     Ok(Some(Superblock {
-        kind: if hibernated {
-            Kind::Swsuspend
-        } else {
-            Kind::Swap
-        },
-        uuid: if named {
-            uuid(array16(header, 12))
-        } else {
-            None
-        },
+        kind: if hibernated { Kind::Swsuspend } else { Kind::Swap },
+        uuid: if named { uuid(array16(header, 12)) } else { None },
         uuid_sub: None,
         label: if named { label(&header[28..44]) } else { None },
         version: Some(version.to_owned()),

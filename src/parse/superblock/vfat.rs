@@ -48,11 +48,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
         0..FAT12_MAX => "FAT12",
         _ => "FAT16",
     };
-    let extended = if layout.fat32 {
-        &boot[0x43..0x52]
-    } else {
-        &boot[0x27..0x36]
-    };
+    let extended = if layout.fat32 { &boot[0x43..0x52] } else { &boot[0x27..0x36] };
     let serial = le32(extended, 0);
     let boot_label = &extended[4..15];
     Ok(Some(Superblock {
@@ -64,11 +60,7 @@ pub(super) fn parse(window: &Window) -> Result<Option<Superblock>, Unread> {
         block_size: Some(layout.sector_size as u32),
         checksum: Checksum::Absent,
         detail: Detail::Vfat(Vfat {
-            boot_label: if boot_label == NO_NAME {
-                None
-            } else {
-                label(boot_label)
-            },
+            boot_label: if boot_label == NO_NAME { None } else { label(boot_label) },
             sector_size: layout.sector_size as u32,
             sectors: layout.sectors,
             cluster_size: layout.cluster_size as u32,
@@ -98,16 +90,14 @@ struct Layout {
 
 impl Layout {
     fn of(boot: &[u8; 512]) -> Option<Self> {
-        let named = [&b"MSWIN"[..], b"FAT32   "]
-            .iter()
-            .any(|magic| boot[0x52..].starts_with(magic))
-            || [&b"MSDOS"[..], b"FAT16   ", b"FAT12   ", b"FAT     "]
-                .iter()
-                .any(|magic| boot[0x36..].starts_with(magic));
+        let named =
+            [&b"MSWIN"[..], b"FAT32   "].iter().any(|magic| boot[0x52..].starts_with(magic))
+                || [&b"MSDOS"[..], b"FAT16   ", b"FAT12   ", b"FAT     "]
+                    .iter()
+                    .any(|magic| boot[0x36..].starts_with(magic));
         // OS/2 puts such a block before JFS and HPFS.
-        let foreign = [b"JFS     ", b"HPFS    "]
-            .iter()
-            .any(|magic| boot[0x36..].starts_with(*magic));
+        let foreign =
+            [b"JFS     ", b"HPFS    "].iter().any(|magic| boot[0x36..].starts_with(*magic));
         if !named && (foreign || boot[510..] != [0x55, 0xaa]) {
             return None;
         }
@@ -126,11 +116,7 @@ impl Layout {
             return None;
         }
         let first_of = |short: u16, long: u32| {
-            if short == 0 {
-                u64::from(long)
-            } else {
-                u64::from(short)
-            }
+            if short == 0 { u64::from(long) } else { u64::from(short) }
         };
         let sectors = first_of(le16(boot, 0x13), le32(boot, 0x20));
         let fat_sectors = first_of(le16(boot, 0x16), le32(boot, 0x24));
@@ -180,9 +166,7 @@ fn volume_label(
 ) -> Result<Option<Vec<u8>>, Unread> {
     if !layout.fat32 {
         let directory = window.get(layout.root_directory, layout.root_entries * DIRECTORY_ENTRY)?;
-        return Ok(directory
-            .and_then(label_entry)
-            .and_then(|name| label(&name)));
+        return Ok(directory.and_then(label_entry).and_then(|name| label(&name)));
     }
     let mut cluster = u64::from(le32(boot, 0x2c)) & 0x0fff_ffff;
     for _ in 0..MAX_CLUSTERS {
@@ -210,18 +194,15 @@ fn label_entry(directory: &[u8]) -> Option<[u8; 11]> {
     const DIRECTORY: u8 = 0x10;
     const LONG_NAME: u8 = 0x0f;
     let (entries, _) = directory.as_chunks::<{ DIRECTORY_ENTRY as usize }>();
-    let entry = entries
-        .iter()
-        .take_while(|entry| entry[0] != 0)
-        .find(|entry| {
-            let deleted = entry[0] == 0xe5;
-            let has_clusters = le16(&entry[..], 20) != 0 || le16(&entry[..], 26) != 0;
-            let attributes = entry[11];
-            !deleted
-                && !has_clusters
-                && attributes & 0x3f != LONG_NAME
-                && attributes & (VOLUME | DIRECTORY) == VOLUME
-        })?;
+    let entry = entries.iter().take_while(|entry| entry[0] != 0).find(|entry| {
+        let deleted = entry[0] == 0xe5;
+        let has_clusters = le16(&entry[..], 20) != 0 || le16(&entry[..], 26) != 0;
+        let attributes = entry[11];
+        !deleted
+            && !has_clusters
+            && attributes & 0x3f != LONG_NAME
+            && attributes & (VOLUME | DIRECTORY) == VOLUME
+    })?;
     let mut name: [u8; 11] = std::array::from_fn(|index| entry[index]);
     // A first byte of 0xe5 would mean deleted, so it is stored as 5.
     if name[0] == 0x05 {

@@ -1,0 +1,129 @@
+//! Taking a plan's steps, and undoing all of them when one fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::journal::{Record, RunKind};
+use super::step;
+use super::store::{Run, Store};
+use super::undo::{self, NotUndone};
+use crate::guest::{Guest, Init};
+use crate::model::{Action, GuestPath, Plan, Step};
+use crate::sys::write::RootMut;
+use crate::sys::{Error, ErrorKind, Result};
+
+/// Set by a signal that asks the run to end: between two steps it is heeded, never in one.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicUsize>);
+
+impl Interrupt {
+    /// The number of the signal that came; 0 while none did.
+    pub fn signal(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Where a signal handler leaves its number.
+    pub fn cell(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// A run whose steps are all taken.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The run.
+    pub run: Run,
+    /// What went otherwise than planned, and does no harm.
+    pub remarks: Vec<String>,
+}
+
+/// A run of which a step failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failure {
+    /// Why the step failed.
+    pub error: Error,
+    /// What could not be undone after that; empty when the guest is as it was.
+    pub left: Vec<NotUndone>,
+    /// The run's id, where it had begun.
+    pub run: Option<String>,
+}
+
+/// Take a plan's steps in order. `progress` is told of each before it is taken.
+///
+/// # Errors
+/// A [`Failure`] with the step's error; every step taken before it is undone then, or listed.
+pub fn execute(
+    guest: &Guest,
+    store: &Store,
+    plan: &Plan,
+    kind: RunKind,
+    interrupt: &Interrupt,
+    progress: &mut dyn FnMut(&Step),
+) -> std::result::Result<Prepared, Failure> {
+    let root = RootMut::new(guest.root());
+    let mut run = store.begin(guest, plan, kind).map_err(|error| Failure {
+        error,
+        left: Vec::new(),
+        run: None,
+    })?;
+    for step in &plan.steps {
+        progress(step);
+        if let Err(error) = one(guest, &root, &mut run, step, interrupt) {
+            let left = undo::undo_all(guest, &mut run);
+            return Err(Failure { error, left, run: Some(run.header.id) });
+        }
+    }
+    let remarks = reload(guest, plan);
+    if let Err(error) = run.record(Record::Prepared) {
+        let left = undo::undo_all(guest, &mut run);
+        return Err(Failure { error, left, run: Some(run.header.id) });
+    }
+    Ok(Prepared { run, remarks })
+}
+
+fn one(
+    guest: &Guest,
+    root: &RootMut,
+    run: &mut Run,
+    step: &Step,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    match interrupt.signal() {
+        0 => {}
+        signal => {
+            let cause = format!("signal {signal} asked the run to end");
+            return Err(Error::new("take", &step.summary, ErrorKind::Other, cause));
+        }
+    }
+    let how = step::save(guest, root, &run.dir, &run.header.id, step)?;
+    run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
+    let after = step::take(guest, root, step, &how)?;
+    run.record(Record::Done { step: step.id.clone(), after })
+}
+
+/// Have systemd read fstab and units again, so that it does not mount by what they said before.
+pub(super) fn reload(guest: &Guest, plan: &Plan) -> Vec<String> {
+    let touches = plan.steps.iter().any(|step| match &step.action {
+        Action::Unit { .. } => true,
+        Action::EditFile { .. } => step.path.as_ref().is_some_and(|path| {
+            ["/etc/fstab", "/etc/crypttab"].iter().any(|p| path.as_bytes() == p.as_bytes())
+        }),
+        _ => false,
+    });
+    let runs_systemd = guest.init() == Ok(Init::Systemd)
+        && guest.kernel().is_some()
+        // sd_booted(3): systemd runs as process 1 where this directory is.
+        && guest.stat(&GuestPath::from("/run/systemd/system")).is_ok_and(|s| s.is_some());
+    if !touches || !runs_systemd {
+        return Vec::new();
+    }
+    let failed =
+        |why: String| vec![format!("systemd could not be told (systemctl daemon-reload: {why})")];
+    match guest.runner().run(&["systemctl", "daemon-reload"], Duration::from_secs(60)) {
+        Ok(output) if output.success() => Vec::new(),
+        Ok(output) => failed(output.complaint()),
+        Err(error) => failed(error.to_string()),
+    }
+}

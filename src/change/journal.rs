@@ -1,0 +1,177 @@
+//! What a run writes about itself, and how it is read back.
+//!
+//! `run.json` is written and synced before the first step. `journal` is a list of records, one
+//! JSON object a line, each synced before what follows it: an intent before its step, `done` after
+//! it. A record that a crash or a full disk cut short is no record; by the order of things its
+//! step has then not been taken, or is known by its intent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::step::{After, Undo};
+use crate::model::Plan;
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// Always `guestprep.run/1`.
+    pub schema: String,
+    /// The run's id: its start and a number, sortable.
+    pub id: String,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// The version of guestprep that made it.
+    pub version: String,
+    /// Why it was made.
+    pub kind: RunKind,
+    /// Where on the machine the guest's root was; `/` for a live guest.
+    pub root: String,
+    /// The DMI product UUID of a live guest.
+    pub dmi_uuid: Option<String>,
+    /// cloud-init's instance id of a live guest.
+    pub cloud_id: Option<String>,
+    /// What was to be done.
+    pub plan: Plan,
+}
+
+impl Header {
+    /// The schema that this version writes and reads.
+    pub const SCHEMA: &'static str = "guestprep.run/1";
+}
+
+/// Why a run was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    /// `prepare`: stays until `rollback`.
+    Prepare,
+    /// `capture`: rolled back when its command ends, or by the next command when it was killed.
+    Capture,
+}
+
+/// One line of `journal`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// A step is about to be taken.
+    Intent {
+        /// Its id.
+        step: String,
+        /// How it is undone.
+        how: Box<Undo>,
+    },
+    /// The step was taken and verified.
+    Done {
+        /// Its id.
+        step: String,
+        /// What the guest is after it.
+        after: After,
+    },
+    /// All steps were taken.
+    Prepared,
+    /// Undoing begins.
+    RollingBack,
+    /// The step is undone and verified.
+    Undone {
+        /// Its id.
+        step: String,
+    },
+    /// Every step is undone.
+    RolledBack,
+    /// Some steps could not be undone.
+    Incomplete {
+        /// Their ids and why.
+        left: BTreeMap<String, String>,
+    },
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// It was cut short while taking steps.
+    Interrupted,
+    /// All steps are taken.
+    Prepared,
+    /// It was cut short while undoing steps.
+    RollbackInterrupted,
+    /// Every step is undone.
+    RolledBack,
+    /// Some steps could not be undone.
+    Incomplete,
+}
+
+/// A journal as read back.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    /// The records that are whole, in order.
+    pub records: Vec<Record>,
+}
+
+/// A step that was, or may have been, taken and is not undone.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// Its id.
+    pub step: String,
+    /// How it is undone.
+    pub undo: Undo,
+    /// What the guest was after it; none when the run was cut short in it.
+    pub after: Option<After>,
+}
+
+impl Journal {
+    /// Read the file; lines that are no record are passed over.
+    pub fn parse(text: &[u8]) -> Self {
+        let records = text
+            .split(|b| *b == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        Self { records }
+    }
+
+    /// A record as it is appended. It begins with a newline, so that a record that was cut short
+    /// before it does not swallow it.
+    pub fn line(record: &Record) -> Vec<u8> {
+        let mut line = vec![b'\n'];
+        line.extend(serde_json::to_vec(record).unwrap_or_default());
+        line.push(b'\n');
+        line
+    }
+
+    /// How far the run is.
+    pub fn state(&self) -> RunState {
+        let mut state = RunState::Interrupted;
+        for record in &self.records {
+            match record {
+                Record::Prepared => state = RunState::Prepared,
+                Record::RollingBack => state = RunState::RollbackInterrupted,
+                Record::RolledBack => state = RunState::RolledBack,
+                Record::Incomplete { .. } => state = RunState::Incomplete,
+                Record::Intent { .. } | Record::Done { .. } | Record::Undone { .. } => {}
+            }
+        }
+        state
+    }
+
+    /// The steps that are still to be undone, the last first.
+    pub fn open(&self) -> Vec<Open> {
+        let mut open: Vec<Open> = Vec::new();
+        for record in &self.records {
+            match record {
+                Record::Intent { step, how } => {
+                    open.push(Open { step: step.clone(), undo: (**how).clone(), after: None });
+                }
+                Record::Done { step, after } => {
+                    if let Some(known) = open.iter_mut().find(|o| o.step == *step) {
+                        known.after = Some(*after);
+                    }
+                }
+                Record::Undone { step } => open.retain(|o| o.step != *step),
+                _ => {}
+            }
+        }
+        open.reverse();
+        open
+    }
+}

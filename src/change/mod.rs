@@ -1,0 +1,31 @@
+//! Changing a guest like a database changes its pages: plan, journal, apply, verify, roll back.
+//!
+//! [`compose`] turns the edits of all checks into one [`crate::model::Plan`]. [`execute`] takes
+//! its steps, each behind an intent that the disk has before anything happens, and undoes all of
+//! them when one fails. [`roll_back`] puts everything back and verifies that it is back; what it
+//! cannot undo it lists. [`recover`] finishes whatever a killed run left. Only this module can
+//! write to a guest.
+
+mod compose;
+mod execute;
+mod journal;
+mod line;
+mod mount_order;
+mod preflight;
+mod recover;
+mod step;
+mod store;
+mod undo;
+
+pub use compose::{ComposeError, ReplayError, check_replay, compose};
+pub use execute::{Failure, Interrupt, Prepared, execute};
+pub use journal::{Header, RunKind, RunState};
+pub use mount_order::order as order_mounts;
+pub use preflight::{Obstacle, ObstacleKind, preflight, unmount_only};
+pub use recover::{Recovered, recover};
+pub use step::unmount;
+pub use store::{Run, Store};
+pub use undo::{NotUndone, RollbackRefused, RolledBack, roll_back};
+
+#[cfg(test)]
+mod tests;

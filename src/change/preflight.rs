@@ -1,0 +1,281 @@
+//! What stands in a plan's way, asked before anything is touched.
+
+use std::collections::BTreeSet;
+
+use super::step::{edited, moved};
+use crate::guest::{DeviceKind, Disks, Guest, Unknown};
+use crate::model::{Action, GuestPath, MountRecord, Plan, Step, sha256_hex};
+use crate::parse::mountinfo::Mount;
+use crate::sys::write::RootMut;
+use crate::sys::{ErrorKind, available_memory};
+
+/// Something that a plan cannot get past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Of what kind it is.
+    pub kind: ObstacleKind,
+    /// One sentence.
+    pub message: String,
+}
+
+/// The kinds of obstacle that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObstacleKind {
+    /// Something is in use; the message says by whom.
+    Busy,
+    /// The guest is not what the plan was made for.
+    Moved,
+    /// A change would fail.
+    Blocked,
+}
+
+/// Everything that stands in a plan's way, in the order of its steps; empty when nothing does.
+///
+/// # Errors
+/// A fact that could not be had.
+pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
+    let mut obstacles = Vec::new();
+    let cleared: BTreeSet<&GuestPath> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::SetFlags { .. }))
+        .filter_map(|step| step.path.as_ref())
+        .collect();
+    let going: Vec<&MountRecord> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Unmount { mount } => Some(mount),
+            _ => None,
+        })
+        .collect();
+    let stopping: Vec<&GuestPath> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::SwapOff { device, .. } => Some(device),
+            _ => None,
+        })
+        .collect();
+    for step in &plan.steps {
+        match &step.action {
+            Action::EditFile { edits, result_sha256 } => {
+                let Some(path) = &step.path else { continue };
+                obstacles.extend(file(guest, path, step, cleared.contains(path))?);
+                let content = guest.file(&path.to_string())?.unwrap_or_default();
+                let result = edited(&content, edits).map(|result| sha256_hex(&result));
+                if result.as_deref() != Some(result_sha256) {
+                    obstacles.push(Obstacle {
+                        kind: ObstacleKind::Moved,
+                        message: moved(path).to_string(),
+                    });
+                }
+            }
+            Action::SetFlags { .. } => {
+                if let Some(path) = &step.path {
+                    obstacles.extend(read_only(guest, path)?);
+                }
+            }
+            Action::Unmount { mount } => {
+                obstacles.extend(unmount(guest, mount, &going, &stopping)?);
+            }
+            Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device)?),
+            Action::Unit { .. } => {
+                obstacles.extend(read_only(guest, &GuestPath::from("/etc/systemd/system"))?);
+            }
+        }
+    }
+    obstacles.dedup();
+    Ok(obstacles)
+}
+
+/// What stands in the way of unmounting these mounts and nothing else.
+///
+/// # Errors
+/// A fact that could not be had.
+pub fn unmount_only(guest: &Guest, mounts: &[MountRecord]) -> Result<Vec<Obstacle>, Unknown> {
+    let going: Vec<&MountRecord> = mounts.iter().collect();
+    let mut obstacles = Vec::new();
+    for mount in mounts {
+        obstacles.extend(unmount(guest, mount, &going, &[])?);
+    }
+    Ok(obstacles)
+}
+
+fn file(
+    guest: &Guest,
+    path: &GuestPath,
+    step: &Step,
+    cleared: bool,
+) -> Result<Vec<Obstacle>, Unknown> {
+    let mut obstacles = read_only(guest, path)?;
+    let spot = RootMut::new(guest.root()).spot_of_file(path)?;
+    let content = match spot.read() {
+        Ok(content) => content.unwrap_or_default(),
+        Err(error) => {
+            obstacles.push(Obstacle { kind: ObstacleKind::Blocked, message: error.to_string() });
+            return Ok(obstacles);
+        }
+    };
+    if step.expects.sha256.as_deref() != Some(sha256_hex(&content).as_str()) {
+        obstacles.push(Obstacle { kind: ObstacleKind::Moved, message: moved(path).to_string() });
+    }
+    let flags = guest.flags(path)?.unwrap_or_default();
+    if flags.any() && !cleared {
+        let letter = if flags.immutable { 'i' } else { 'a' };
+        obstacles.push(Obstacle {
+            kind: ObstacleKind::Blocked,
+            message: format!(
+                "cannot replace {path}: the file is {}; lsattr shows the {letter} flag. `chattr \
+                 -{letter} {path}` clears it, as does [mounts] clear-flags = true in the configuration",
+                flags.names().join(" and ")
+            ),
+        });
+    }
+    Ok(obstacles)
+}
+
+fn read_only(guest: &Guest, path: &GuestPath) -> Result<Vec<Obstacle>, Unknown> {
+    let read_only = guest.fs_use(path)?.is_some_and(|fs| fs.read_only);
+    Ok(read_only
+        .then(|| Obstacle {
+            kind: ObstacleKind::Blocked,
+            message: format!("cannot change {path}: its filesystem is mounted read-only"),
+        })
+        .into_iter()
+        .collect())
+}
+
+fn unmount(
+    guest: &Guest,
+    mount: &MountRecord,
+    going: &[&MountRecord],
+    stopping: &[&GuestPath],
+) -> Result<Vec<Obstacle>, Unknown> {
+    let mut obstacles = Vec::new();
+    let mounts = guest.mounts()?;
+    let target = &mount.target;
+    let Some(now) = mounts.own.at(target.as_bytes()).filter(|now| is(now, mount, going, mounts))
+    else {
+        obstacles.push(Obstacle {
+            kind: ObstacleKind::Moved,
+            message: format!("{} is not mounted on {target} any more", mount.source),
+        });
+        return Ok(obstacles);
+    };
+    for child in mounts.own.mounts.iter().filter(|m| m.parent == now.id && m.id != now.id) {
+        let point = GuestPath::new(&child.mount_point.value);
+        if !going.iter().any(|other| other.target == point) {
+            obstacles.push(Obstacle {
+                kind: ObstacleKind::Busy,
+                message: format!(
+                    "{target} is busy: {} is mounted on {point} inside it; unmount that first",
+                    String::from_utf8_lossy(&child.source.value)
+                ),
+            });
+        }
+    }
+    for holder in guest.holders(now) {
+        obstacles.push(Obstacle {
+            kind: ObstacleKind::Busy,
+            message: format!("{target} is busy: {holder}"),
+        });
+    }
+    for swap in &mounts.swaps {
+        let inside = mounts.holding(&swap.path).is_some_and(|holding| holding.id == now.id);
+        if inside && !stopping.contains(&&GuestPath::new(&swap.path)) {
+            obstacles.push(Obstacle {
+                kind: ObstacleKind::Busy,
+                message: format!(
+                    "{target} is busy: {} in it is swapped to; `swapoff` it first",
+                    GuestPath::new(&swap.path)
+                ),
+            });
+        }
+    }
+    for (device, file) in loops_inside(guest.disks()?, target, going, mounts) {
+        obstacles.push(Obstacle {
+            kind: ObstacleKind::Busy,
+            message: format!("{target} is busy: the loop device {device} has open {file}"),
+        });
+    }
+    Ok(obstacles)
+}
+
+/// Whether a mount is the recorded one: a stacked mount of the plan may still lie over it.
+fn is(
+    now: &Mount,
+    record: &MountRecord,
+    going: &[&MountRecord],
+    mounts: &crate::guest::Mounts,
+) -> bool {
+    let same = |m: &Mount| {
+        format!("{}:{}", m.device.0, m.device.1) == record.device
+            && m.source.value == record.source.as_bytes()
+            && m.root.value == record.root.as_bytes()
+    };
+    same(now)
+        || going.iter().filter(|other| other.target == record.target).count() > 1
+            && mounts.own.mounts.iter().any(same)
+}
+
+/// Loop devices over files inside a mount, which keep it busy as a process would, unless they are
+/// loop mounts that the plan takes down.
+fn loops_inside(
+    disks: &Disks,
+    target: &GuestPath,
+    going: &[&MountRecord],
+    mounts: &crate::guest::Mounts,
+) -> Vec<(String, GuestPath)> {
+    disks
+        .devices
+        .iter()
+        .filter_map(|device| match &device.kind {
+            DeviceKind::Loop { file, autoclear } if file.is_below(target) => {
+                let held_here = mounts
+                    .holding(file.as_bytes())
+                    .is_some_and(|m| m.mount_point.value == target.as_bytes());
+                let number = format!("{}:{}", device.number.0, device.number.1);
+                let goes = *autoclear && going.iter().any(|mount| mount.device == number);
+                (held_here && !goes).then(|| (device.path(), file.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn swap_off(guest: &Guest, device: &GuestPath) -> Result<Vec<Obstacle>, Unknown> {
+    let swaps = &guest.mounts()?.swaps;
+    let Some(swap) = swaps.iter().find(|swap| swap.path == device.as_bytes()) else {
+        return Ok(vec![Obstacle {
+            kind: ObstacleKind::Moved,
+            message: format!("{device} is not swapped to any more"),
+        }]);
+    };
+    // A tenth is left for what the guest does meanwhile.
+    let available = available_memory().unwrap_or(0);
+    let used = swap.used_kib * 1024;
+    if used > available / 10 * 9 {
+        return Ok(vec![Obstacle {
+            kind: ObstacleKind::Busy,
+            message: format!(
+                "{device} holds {} MiB that memory, with {} MiB available, would not hold; stop \
+                 what uses it first",
+                used >> 20,
+                available >> 20
+            ),
+        }]);
+    }
+    Ok(Vec::new())
+}
+
+impl From<&crate::sys::Error> for Obstacle {
+    fn from(error: &crate::sys::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Busy => ObstacleKind::Busy,
+            ErrorKind::Changed => ObstacleKind::Moved,
+            _ => ObstacleKind::Blocked,
+        };
+        Obstacle { kind, message: error.to_string() }
+    }
+}

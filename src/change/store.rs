@@ -1,0 +1,154 @@
+//! The state directory: one lock, and a directory for every run.
+
+use std::path::Path;
+
+use super::journal::{Header, Journal, Record, RunKind, RunState};
+use crate::guest::{Guest, Mode};
+use crate::model::{GuestPath, Plan};
+use crate::sys::write::RootMut;
+use crate::sys::{Dir, Error, ErrorKind, Lock, Result, machine_state_dir, now_rfc3339, run_stamp};
+
+/// The largest header or journal that is read.
+const MAX_RECORD_FILE: u64 = 64 << 20;
+
+/// A state directory.
+#[derive(Debug)]
+pub struct Store {
+    dir: Dir,
+    runs: Dir,
+}
+
+/// One run in a state directory.
+#[derive(Debug)]
+pub struct Run {
+    /// What it is.
+    pub header: Header,
+    /// What it did.
+    pub(super) journal: Journal,
+    pub(super) dir: Dir,
+}
+
+impl Run {
+    /// How far it is.
+    pub fn state(&self) -> RunState {
+        self.journal.state()
+    }
+
+    /// Append a record and wait until the disk has it.
+    pub(super) fn record(&mut self, record: Record) -> Result<()> {
+        self.dir.append("journal", &Journal::line(&record))?;
+        self.journal.records.push(record);
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The state directory of a guest, made where it is missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create(guest: &Guest, state_dir: Option<&Path>) -> Result<Self> {
+        let dir = match state_dir {
+            Some(path) => Dir::create_on_host(path)?,
+            None => RootMut::new(guest.root()).make_dirs(&GuestPath::from(machine_state_dir()))?,
+        };
+        let runs = dir.make_dir("runs")?;
+        Ok(Self { dir, runs })
+    }
+
+    /// The state directory of a guest, where there is one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(guest: &Guest, state_dir: Option<&Path>) -> Result<Option<Self>> {
+        let exists = match state_dir {
+            Some(path) => match Dir::open_on_host(path) {
+                Ok(dir) => dir.lstat(b"runs")?.is_some(),
+                Err(error) if error.kind() == ErrorKind::NotFound => false,
+                Err(error) => return Err(error),
+            },
+            None => {
+                guest.root().stat(&GuestPath::from(machine_state_dir()).join(b"runs"))?.is_some()
+            }
+        };
+        if exists { Self::create(guest, state_dir).map(Some) } else { Ok(None) }
+    }
+
+    /// Take the lock without waiting.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when another run holds it.
+    pub fn lock(&self) -> Result<Lock> {
+        Lock::try_take(&self.dir)
+    }
+
+    /// Where the state directory is, for a message.
+    pub fn path(&self) -> &str {
+        self.dir.path()
+    }
+
+    /// Every run, the oldest first. A run that was cut short before its header was whole did
+    /// nothing, and is passed over.
+    ///
+    /// # Errors
+    /// A run that did something and cannot be read.
+    pub fn runs(&self) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        for name in self.runs.names()? {
+            let dir = self.runs.open_dir(&name)?;
+            let header = dir.read(b"run.json", MAX_RECORD_FILE)?;
+            let journal = dir.read(b"journal", MAX_RECORD_FILE)?;
+            let header: Header = match header.as_deref().map(serde_json::from_slice) {
+                Some(Ok(header)) => header,
+                _ if journal.is_none() => continue,
+                Some(Err(e)) => {
+                    return Err(Error::new("read", dir.shown("run.json"), ErrorKind::Other, e));
+                }
+                None => {
+                    let shown = dir.shown("run.json");
+                    return Err(Error::new("read", shown, ErrorKind::NotFound, "it is gone"));
+                }
+            };
+            let journal = Journal::parse(&journal.unwrap_or_default());
+            runs.push(Run { header, journal, dir });
+        }
+        Ok(runs)
+    }
+
+    /// Begin a run: its directory and its header, synced.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin(&self, guest: &Guest, plan: &Plan, kind: RunKind) -> Result<Run> {
+        let known = self.runs.names()?;
+        let stamp = run_stamp();
+        let id = (1..)
+            .map(|number| format!("{stamp}-{number}"))
+            .find(|id| !known.contains(id))
+            .unwrap_or(stamp);
+        let dir = self.runs.make_dir(&id)?;
+        let header = Header {
+            schema: Header::SCHEMA.to_owned(),
+            id,
+            started: now_rfc3339(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kind,
+            root: root_of(guest),
+            dmi_uuid: guest.dmi_uuid(),
+            cloud_id: guest.cloud_id(),
+            plan: plan.clone(),
+        };
+        let text = serde_json::to_vec_pretty(&header)
+            .map_err(|e| Error::new("write", dir.shown("run.json"), ErrorKind::Other, e))?;
+        dir.write_new("run.json", &text)?;
+        Ok(Run { header, journal: Journal::default(), dir })
+    }
+}
+
+/// How a run knows its guest again among those of one state directory.
+pub(super) fn root_of(guest: &Guest) -> String {
+    match guest.mode() {
+        Mode::Live => "/".to_owned(),
+        Mode::Tree => guest.root().path().display().to_string(),
+    }
+}

@@ -1,0 +1,341 @@
+//! Putting back what a run changed, and proving that it is back.
+//!
+//! Every undo can be done twice: it looks first whether it is done already, so that a rollback
+//! that was killed is simply begun again. It never overwrites what somebody else wrote after the
+//! run: that step is listed as not undone, with where the original is kept.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+
+use super::execute::reload;
+use super::journal::{Open, Record};
+use super::step::{COMMAND_LIMIT, Undo, UnitBefore, command, read_whole};
+use super::store::{Run, root_of};
+use crate::guest::Guest;
+use crate::model::{GuestPath, MountRecord, sha256_hex};
+use crate::parse::mountinfo::Mountinfo;
+use crate::parse::swaps::Swaps;
+use crate::sys::write::{MAX_FILE, RootMut, Spot};
+use crate::sys::{Attributes, Error, ErrorKind, Result, Time};
+
+/// A step that could not be undone, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotUndone {
+    /// The step's id.
+    pub step: String,
+    /// Why, and what can be done.
+    pub reason: String,
+}
+
+/// What a rollback came to.
+#[derive(Clone, Debug)]
+pub struct RolledBack {
+    /// The run.
+    pub id: String,
+    /// How many steps are undone.
+    pub undone: usize,
+    /// What could not be undone.
+    pub left: Vec<NotUndone>,
+}
+
+/// Why a rollback was not even begun.
+#[derive(Debug, thiserror::Error)]
+pub enum RollbackRefused {
+    /// This is a clone of the guest that the run was made on.
+    #[error(
+        "run {run} was made on another instance ({theirs}; this is {ours}): this is a clone of it, \
+         and what was put away for the image stays away"
+    )]
+    Clone {
+        /// The run.
+        run: String,
+        /// The instance that it was made on.
+        theirs: String,
+        /// This instance.
+        ours: String,
+    },
+    /// The run was made on another tree.
+    #[error("run {run} was made on the guest at {root}")]
+    OtherRoot {
+        /// The run.
+        run: String,
+        /// Where its guest was.
+        root: String,
+    },
+}
+
+/// Whether this guest is the one that a run was made on.
+///
+/// # Errors
+/// [`RollbackRefused`] when it is a clone or another tree.
+pub fn same_guest(guest: &Guest, run: &Run) -> std::result::Result<(), RollbackRefused> {
+    let header = &run.header;
+    if header.root != root_of(guest) {
+        return Err(RollbackRefused::OtherRoot {
+            run: header.id.clone(),
+            root: header.root.clone(),
+        });
+    }
+    for (theirs, ours) in
+        [(&header.dmi_uuid, guest.dmi_uuid()), (&header.cloud_id, guest.cloud_id())]
+    {
+        if let Some(theirs) = theirs
+            && ours.as_ref() != Some(theirs)
+        {
+            return Err(RollbackRefused::Clone {
+                run: header.id.clone(),
+                theirs: theirs.clone(),
+                ours: ours.unwrap_or_else(|| "not known".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Undo every step of a run that is not undone yet, the last first, and verify each.
+///
+/// # Errors
+/// [`RollbackRefused`] before anything is touched. What could not be undone is in the answer.
+pub fn roll_back(guest: &Guest, run: &mut Run) -> std::result::Result<RolledBack, RollbackRefused> {
+    same_guest(guest, run)?;
+    let open = run.journal.open().len();
+    let left = undo_all(guest, run);
+    Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left })
+}
+
+/// Undo every open step. What the journal cannot take is undone all the same: the next command
+/// finds the run open and sees, step by step, that it is done.
+pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {
+    let root = RootMut::new(guest.root());
+    let mut left = Vec::new();
+    note(run, Record::RollingBack);
+    for open in run.journal.open() {
+        match undo(guest, &root, run, &open) {
+            Ok(()) => note(run, Record::Undone { step: open.step }),
+            Err(error) => left.push(NotUndone { step: open.step, reason: error.to_string() }),
+        }
+    }
+    let plan = run.header.plan.clone();
+    for remark in reload(guest, &plan) {
+        tracing::warn!("{remark}");
+    }
+    if left.is_empty() {
+        note(run, Record::RolledBack);
+    } else {
+        let reasons: BTreeMap<String, String> =
+            left.iter().map(|l| (l.step.clone(), l.reason.clone())).collect();
+        note(run, Record::Incomplete { left: reasons });
+    }
+    left
+}
+
+fn note(run: &mut Run, record: Record) {
+    if let Err(error) = run.record(record) {
+        tracing::warn!("{error}");
+    }
+}
+
+fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
+    match &open.undo {
+        Undo::File { .. } => undo_file(root, run, open),
+        Undo::Flags { path, flags } => {
+            let spot = root.spot(path)?;
+            if spot.flags()? != *flags {
+                spot.set_flags(*flags)?;
+            }
+            Ok(())
+        }
+        Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
+        Undo::Swap { device, priority } => swap_again(guest, device, *priority),
+        Undo::Unit { path, before, directory } => {
+            undo_unit(root, run, path, before, *directory, open)
+        }
+    }
+}
+
+fn undo_file(root: &RootMut, run: &Run, open: &Open) -> Result<()> {
+    let Undo::File { path, saved, attributes, before, after, temporary, in_place, directory } =
+        &open.undo
+    else {
+        return Ok(());
+    };
+    let spot = root.spot(path)?;
+    let modified = spot.dir.times()?.1;
+    let expected = open.after.and_then(|after| after.directory_modified);
+    spot.dir.remove(temporary.as_bytes())?;
+    let (content, now) = read_whole(&spot)?;
+    let found = sha256_hex(&content);
+    // Cut short while writing into the file itself: what is there is neither, and is ours.
+    let torn = *in_place && open.after.is_none();
+    if found != *before && found != *after && !torn {
+        let cause = format!(
+            "it was changed after the run, and is left as it is; the original is kept as {}",
+            run.dir.shown(saved)
+        );
+        return Err(Error::new("restore", path, ErrorKind::Changed, cause));
+    }
+    if found != *before || !now.restores(attributes) {
+        let original = saved_content(run, saved, before)?;
+        spot.replace(temporary, &original, attributes, true)?;
+        verify(&spot, &original, attributes)?;
+    }
+    restore_directory(&spot, *directory, modified, expected)
+}
+
+/// The kept original, proven to be what was saved.
+fn saved_content(run: &Run, saved: &str, sha256: &str) -> Result<Vec<u8>> {
+    let shown = run.dir.shown(saved);
+    let content = run
+        .dir
+        .read(saved.as_bytes(), MAX_FILE)?
+        .ok_or_else(|| Error::new("read", &shown, ErrorKind::NotFound, "it is gone"))?;
+    if sha256_hex(&content) != sha256 {
+        let cause = "it is not what was saved";
+        return Err(Error::new("read", shown, ErrorKind::Changed, cause));
+    }
+    Ok(content)
+}
+
+fn verify(spot: &Spot, content: &[u8], attributes: &Attributes) -> Result<()> {
+    let (restored, now) = read_whole(spot)?;
+    if restored != content || !now.restores(attributes) {
+        let cause = "it is not byte for byte and attribute for attribute what it was";
+        return Err(Error::new("restore", &spot.path, ErrorKind::Other, cause));
+    }
+    Ok(())
+}
+
+/// Give the directory its times back, unless somebody else changed it after the run.
+fn restore_directory(
+    spot: &Spot,
+    times: (Time, Time),
+    now: Time,
+    expected: Option<Time>,
+) -> Result<()> {
+    if expected.is_none_or(|expected| expected == now) {
+        spot.dir.set_times(times.0, times.1)?;
+    }
+    Ok(())
+}
+
+fn undo_unit(
+    root: &RootMut,
+    run: &Run,
+    path: &GuestPath,
+    before: &UnitBefore,
+    directory: (Time, Time),
+    open: &Open,
+) -> Result<()> {
+    let spot = root.spot(path)?;
+    let modified = spot.dir.times()?.1;
+    let expected = open.after.and_then(|after| after.directory_modified);
+    let is_mask = spot.link_target()?.as_deref() == Some(b"/dev/null");
+    let absent = spot.attributes()?.is_none();
+    match before {
+        UnitBefore::Absent if absent => {}
+        UnitBefore::Absent if is_mask => spot.remove()?,
+        UnitBefore::Link(target) if spot.link_target()?.as_deref() == Some(target.as_bytes()) => {}
+        UnitBefore::Link(target) if is_mask || absent => {
+            spot.remove()?;
+            spot.link_to(target)?;
+        }
+        UnitBefore::File { saved, attributes } if is_mask || absent => {
+            let content = run.dir.read(saved.as_bytes(), MAX_FILE)?.unwrap_or_default();
+            let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
+            spot.put(&temporary, &content, attributes)?;
+            verify(&spot, &content, attributes)?;
+        }
+        UnitBefore::File { attributes, .. }
+            if spot.attributes()?.is_some_and(|now| now.restores(attributes)) => {}
+        _ => {
+            let cause = "it was changed after the run, and is left as it is";
+            return Err(Error::new("unmask", path, ErrorKind::Changed, cause));
+        }
+    }
+    restore_directory(&spot, directory, modified, expected)
+}
+
+/// Mount what was unmounted, and see that it is mounted.
+fn mount_again(guest: &Guest, mount: &MountRecord, origin: Option<&GuestPath>) -> Result<()> {
+    if is_mounted(guest, mount)? {
+        return Ok(());
+    }
+    let options = mount_options(mount);
+    let mut argv: Vec<&OsStr> = vec![OsStr::new("mount")];
+    let bind;
+    match (origin, &mount.loop_file) {
+        (Some(origin), _) => {
+            bind = format!("bind,{}", mount.options);
+            argv.extend([
+                OsStr::new("-o"),
+                OsStr::new(&bind),
+                OsStr::new("--"),
+                origin.as_os_str(),
+            ]);
+        }
+        (None, Some(file)) => {
+            bind = format!("loop,{options}");
+            argv.extend([OsStr::new("-t"), OsStr::new(&mount.fstype)]);
+            argv.extend([OsStr::new("-o"), OsStr::new(&bind), OsStr::new("--"), file.as_os_str()]);
+        }
+        (None, None) => {
+            argv.extend([OsStr::new("-t"), OsStr::new(&mount.fstype)]);
+            argv.extend([OsStr::new("-o"), OsStr::new(&options), OsStr::new("--")]);
+            argv.push(mount.source.as_os_str());
+        }
+    }
+    argv.push(mount.target.as_os_str());
+    command(guest, &argv, "mount", &mount.target)?;
+    if is_mounted(guest, mount)? {
+        return Ok(());
+    }
+    let cause = "mount said that it succeeded, and nothing is mounted there";
+    Err(Error::new("mount", &mount.target, ErrorKind::Other, cause))
+}
+
+/// The options that make the mount what it was: those of the mount, and those of the superblock
+/// that are options of mount(8) too.
+fn mount_options(mount: &MountRecord) -> String {
+    let of_super = mount.super_options.split(',').filter(|option| {
+        // `seclabel` is a statement of the kernel, no option; rw and ro stand among the others.
+        !matches!(*option, "seclabel" | "rw" | "ro" | "")
+    });
+    mount.options.split(',').chain(of_super).collect::<Vec<_>>().join(",")
+}
+
+fn is_mounted(guest: &Guest, mount: &MountRecord) -> Result<bool> {
+    // Asked of the kernel anew: the guest's own facts are from before.
+    let Some(kernel) = guest.kernel() else { return Ok(false) };
+    let info = Mountinfo::parse(&kernel.proc("/self/mountinfo")?.unwrap_or_default());
+    Ok(info.at(mount.target.as_bytes()).is_some_and(|now| {
+        let same_source = now.source.value == mount.source.as_bytes() || mount.loop_file.is_some();
+        same_source && now.root.value == mount.root.as_bytes()
+    }))
+}
+
+fn swap_again(guest: &Guest, device: &GuestPath, priority: i32) -> Result<()> {
+    let on = |guest: &Guest| -> Result<bool> {
+        let Some(kernel) = guest.kernel() else { return Ok(false) };
+        let swaps = Swaps::parse(&kernel.proc("/swaps")?.unwrap_or_default());
+        Ok(swaps.swaps.iter().any(|swap| swap.path == device.as_bytes()))
+    };
+    if on(guest)? {
+        return Ok(());
+    }
+    let number = priority.to_string();
+    let mut argv: Vec<&OsStr> = vec![OsStr::new("swapon")];
+    // Negative priorities are the kernel's own choice and cannot be asked for (swapon(2)).
+    if priority >= 0 {
+        argv.extend([OsStr::new("-p"), OsStr::new(&number)]);
+    }
+    argv.extend([OsStr::new("--"), device.as_os_str()]);
+    let output = guest.runner().run(&argv, COMMAND_LIMIT)?;
+    if !output.success() {
+        return Err(Error::new("swap to", device, ErrorKind::Other, output.complaint()));
+    }
+    if on(guest)? {
+        return Ok(());
+    }
+    let cause = "swapon said that it succeeded, and /proc/swaps does not show it";
+    Err(Error::new("swap to", device, ErrorKind::Other, cause))
+}

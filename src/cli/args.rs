@@ -1,0 +1,287 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::Severity;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   ready, or done
+  1   not ready: a blocker fails
+  2   wrong use or configuration
+  3   undetermined: no blocker fails, but one could not be judged
+  4   a change failed, and the guest is as it was
+  5   a change failed, and the rollback is incomplete
+  75  another run holds the lock
+
+A first session:
+  guestprep audit              what stands between this guest and a good image
+  guestprep plan               what prepare would change, as a diff
+  guestprep prepare            change it; everything can be rolled back
+  guestprep rollback           put everything back, byte for byte";
+
+/// Make a Linux guest fit to become a custom image, prove that it is, and put it back.
+#[derive(Debug, Parser)]
+#[command(name = "guestprep", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// Say more on standard error; twice for every command that is run
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Language of titles and messages [default: of LC_ALL, LC_MESSAGES or LANG]
+    #[arg(long, global = true, value_enum)]
+    pub lang: Option<Lang>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look, change nothing, and give a verdict: READY, NOT READY or UNDETERMINED
+    Audit(AuditArgs),
+    /// Show what `prepare` would do, as a diff to read or a file to replay
+    Plan(PlanArgs),
+    /// Do it: journalled, verified, undone on failure
+    Prepare(PrepareArgs),
+    /// Put everything back as it was before a run
+    Rollback(RollbackArgs),
+    /// List the runs and how far they are
+    Runs(RunsArgs),
+    /// Prepare, run a command (the call that makes the image), and roll back whatever it did
+    Capture(CaptureArgs),
+    /// Show system and data disks, partitions, filesystems, mounts and use
+    Disks(DisksArgs),
+    /// Unmount, children first; says who holds what is busy; never lazy, never by force
+    Umount(UmountArgs),
+    /// Say why a check matters and what to do about it
+    Explain(ExplainArgs),
+    /// List the checks
+    List(ListArgs),
+}
+
+/// Which guest.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub struct TargetArgs {
+    /// The guest is the tree below this directory [default: this machine]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Where the journal lies [default: /var/lib/guestprep of the guest]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The system disk, where it cannot be told: a device or a filesystem's UUID
+    #[arg(long, value_name = "DEV|UUID")]
+    pub system_disk: Option<String>,
+}
+
+/// Which checks, and how they weigh.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectArgs {
+    /// What the image is for: clone (one's own use), share (leaves the account), import
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Only this check; may be given again
+    #[arg(long = "check", value_name = "ID")]
+    pub checks: Vec<String>,
+    /// Not this check; may be given again
+    #[arg(long, value_name = "ID")]
+    pub skip: Vec<String>,
+    /// Only the checks of this category
+    #[arg(long, value_name = "NAME")]
+    pub category: Option<String>,
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Findings of this weight and above make the guest not ready
+    #[arg(long, value_enum, default_value = "blocker", value_name = "SEVERITY")]
+    pub fail_on: FailOn,
+}
+
+/// In what form, and where to.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Write the answer to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print nothing; the exit code is the answer
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Colour
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `prepare`.
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Do exactly what this reviewed plan says (made by `plan --format json -o FILE`)
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The run [default: the last one that is not rolled back]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Where the journal lies [default: /var/lib/guestprep]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The system disk, where it cannot be told: a device or a filesystem's UUID
+    #[arg(long, value_name = "DEV|UUID")]
+    pub system_disk: Option<String>,
+    /// The command, after `--`
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    pub command: Vec<OsString>,
+}
+
+/// `disks`.
+#[derive(Debug, Args)]
+pub struct DisksArgs {
+    /// The system disk, where it cannot be told: a device or a filesystem's UUID
+    #[arg(long, value_name = "DEV|UUID")]
+    pub system_disk: Option<String>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `umount`.
+#[derive(Debug, Args)]
+pub struct UmountArgs {
+    /// Mount points, or devices whose mounts are meant
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<PathBuf>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A check, as `guestprep list` names it
+    pub id: String,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// The forms of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// English
+    En,
+    /// Chinese
+    Zh,
+}
+
+/// What makes a guest not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Blockers alone
+    Blocker,
+    /// Warnings too
+    Warning,
+    /// Advice too
+    Advice,
+}
+
+impl From<FailOn> for Severity {
+    fn from(line: FailOn) -> Self {
+        match line {
+            FailOn::Blocker => Severity::Blocker,
+            FailOn::Warning => Severity::Warning,
+            FailOn::Advice => Severity::Advice,
+        }
+    }
+}

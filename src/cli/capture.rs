@@ -1,0 +1,57 @@
+//! `guestprep capture`
+
+use super::args::{CaptureArgs, Cli};
+use super::exit::{Exit, Outcome, Trouble};
+use super::plan::make;
+use super::prepare::{interrupt, refuse_obstacles, take};
+use super::setup::{self, Choice};
+use crate::change::{RunKind, Store, roll_back};
+use crate::engine;
+use crate::model::Decision;
+use crate::sys;
+
+pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
+    setup::require_root("capture")?;
+    let choice = Choice::read(cli, &args.select)?;
+    let policy = || choice.policy(args.system_disk.as_deref());
+    let guest = setup::guest(None, policy())?;
+    let state_dir = args.state_dir.as_deref().map(sys::absolute).transpose()?;
+    let store = Store::create(&guest, state_dir.as_deref())?;
+    let _lock = store.lock()?;
+    setup::finish_interrupted_in(&guest, &store)?;
+
+    let guest = setup::guest(None, policy())?;
+    let interrupt = interrupt()?;
+    let (_, plan) = make(&guest, &choice)?;
+    refuse_obstacles(&guest, &plan)?;
+    let mut prepared = take(&guest, &store, &plan, RunKind::Capture, &interrupt)?;
+
+    let guest = setup::guest(None, policy())?;
+    let report = engine::audit(&guest, &choice.settings()).report;
+    let ended = if report.verdict == Decision::Ready {
+        sys::run_in_foreground(&args.command, &|| interrupt.signal()).map_err(Trouble::from)
+    } else {
+        let unsure = report.checks.iter().filter(|c| c.reason.is_some() || !c.findings.is_empty());
+        let ids: Vec<&str> = unsure
+            .filter(|c| c.verdict != crate::model::VerdictName::NotApplicable)
+            .map(|c| c.id.as_str())
+            .collect();
+        Err(Trouble::new(
+            report.verdict.into(),
+            format!(
+                "the command was not run: the guest is {} ({})",
+                report.verdict,
+                ids.join(", ")
+            ),
+        )
+        .hint("`guestprep audit` says why"))
+    };
+
+    let result = roll_back(&guest, &mut prepared.run).map_err(Trouble::usage)?;
+    if !result.left.is_empty() {
+        return Err(setup::incomplete(&result, "is rolled back in part"));
+    }
+    eprintln!("guestprep: run {} is rolled back", result.id);
+    let code = ended?;
+    Ok(Exit::Of(u8::try_from(code).unwrap_or(u8::MAX)))
+}

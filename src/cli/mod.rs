@@ -1,0 +1,66 @@
+//! The command line: what was typed, what it means, what it exits with.
+//!
+//! Results go to standard output, everything else to standard error.
+
+mod args;
+mod audit;
+mod capture;
+mod disks;
+mod exit;
+mod explain;
+mod list;
+mod plan;
+mod prepare;
+mod rollback;
+mod runs;
+mod setup;
+mod umount;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+pub use exit::{Exit, Outcome, Trouble};
+
+/// Run the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.verbose);
+    // A probe that panics is reported as Unknown; the default hook's words would stand beside it.
+    std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
+    let outcome = match &cli.command {
+        Command::Audit(args) => audit::run(&cli, args),
+        Command::Plan(args) => plan::run(&cli, args),
+        Command::Prepare(args) => prepare::run(&cli, args),
+        Command::Rollback(args) => rollback::run(&cli, args),
+        Command::Runs(args) => runs::run(&cli, args),
+        Command::Capture(args) => capture::run(&cli, args),
+        Command::Disks(args) => disks::run(&cli, args),
+        Command::Umount(args) => umount::run(&cli, args),
+        Command::Explain(args) => explain::run(&cli, args),
+        Command::List(args) => list::run(&cli, args),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(trouble) => {
+            eprintln!("guestprep: {trouble}");
+            trouble.exit.into()
+        }
+    }
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,93 @@
+//! `guestprep plan`
+
+use std::fmt::Write as _;
+
+use super::args::{Cli, Format, PlanArgs};
+use super::exit::{Exit, Outcome, Trouble};
+use super::setup::{self, Choice};
+use crate::change::{ComposeError, compose, preflight};
+use crate::engine::{self, Audit};
+use crate::guest::Guest;
+use crate::model::{Plan, RemedyKind, Report, Severity};
+use crate::report::Style;
+use crate::sys;
+
+/// What a reader of a plan can do with it.
+const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestprep rollback` undoes them.\n\
+    To take exactly these later: `guestprep plan --format json -o plan.json`, then `guestprep prepare \
+    --plan plan.json`.\n";
+
+pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
+    let choice = Choice::read(cli, &args.select)?;
+    let target = &args.target;
+    setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;
+    let policy = choice.policy(target.system_disk.as_deref());
+    let guest = setup::guest(target.root.as_deref(), policy)?;
+    let (audit, plan) = make(&guest, &choice)?;
+    let text = match args.output.format {
+        Format::Json => {
+            let mut json = serde_json::to_string_pretty(&plan).unwrap_or_default();
+            json.push('\n');
+            json
+        }
+        Format::Text => {
+            let style = setup::style(args.output.color, args.output.output.is_some());
+            let mut text = render(&plan, &audit.report, style);
+            if !plan.steps.is_empty() {
+                text.push_str(NEXT);
+            }
+            text
+        }
+    };
+    setup::deliver(&args.output, &text)?;
+    if sys::is_root() {
+        for obstacle in preflight(&guest, &plan)? {
+            eprintln!("guestprep: in the way: {}", obstacle.message);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Audit the guest and plan what would mend it.
+pub fn make(guest: &Guest, choice: &Choice) -> Result<(Audit, Plan), Trouble> {
+    let audit = engine::audit(guest, &choice.settings());
+    let plan = compose(guest, choice.profile.name, &audit.edits).map_err(|error| match error {
+        ComposeError::Unknown(why) => Trouble::from(why),
+        ComposeError::Moved { .. } => Trouble::new(Exit::Failed, &error),
+        ComposeError::Conflict { .. } => Trouble::usage(&error),
+    })?;
+    Ok((audit, plan))
+}
+
+/// A plan as a person reads it, with what it will not mend.
+pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    if plan.steps.is_empty() {
+        let _ = writeln!(out, "Nothing to do.");
+    }
+    for step in &plan.steps {
+        let checks: Vec<&str> = step.checks.iter().map(|c| c.as_str()).collect();
+        let asked = style.dim(&format!("({})", checks.join(", ")));
+        let note = if step.reversible { "" } else { " cannot be undone" };
+        let _ = writeln!(out, "{:>4}  {} {asked}{note}", step.id, style.bold(&step.summary));
+        if let Some(diff) = &step.diff {
+            for line in style.diff(diff).lines() {
+                let _ = writeln!(out, "      {line}");
+            }
+        }
+    }
+    let manual: Vec<String> = report
+        .checks
+        .iter()
+        .flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
+        .filter(|(_, f)| f.remedy.kind == RemedyKind::Manual && f.severity >= Severity::Warning)
+        .map(|(check, f)| {
+            let severity = style.severity(f.severity, f.severity.as_str());
+            format!("  {severity}  {}  {}: {}", check.id, f.subject, f.message)
+        })
+        .collect();
+    if !manual.is_empty() {
+        let _ = writeln!(out, "\nTo be mended by hand:\n{}", manual.join("\n"));
+    }
+    out
+}

@@ -1,0 +1,275 @@
+//! From what was typed to what it means: the guest, the settings, the language, the colours.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Cli, Color, Format, Lang, OutputArgs, SelectArgs, TargetArgs};
+use super::exit::{Exit, Trouble};
+use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
+use crate::change::{RolledBack, Store, recover};
+use crate::engine::{Selection, Settings};
+use crate::guest::Guest;
+use crate::model::{Category, CheckId, Policy, Report};
+use crate::report::{self, Style, Words};
+use crate::sys::{self, ErrorKind};
+
+/// Where the operator's configuration lies.
+const CONFIG: &str = "/etc/guestprep/config.toml";
+/// And its parts, which come after it.
+const CONFIG_PARTS: &str = "/etc/guestprep/conf.d";
+/// No configuration is larger than this.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// What selection and configuration mean.
+pub struct Choice {
+    /// The configuration.
+    pub config: Config,
+    /// The profile.
+    pub profile: &'static Profile,
+    select: Selection,
+    fail_on: crate::model::Severity,
+    language: Language,
+}
+
+impl Choice {
+    /// Read the configuration and understand the selection.
+    pub fn read(cli: &Cli, args: &SelectArgs) -> Result<Self, Trouble> {
+        let config = read_config(args.config.as_deref())?;
+        let name = args.profile.as_deref().or(config.profile.as_deref()).unwrap_or("clone");
+        let profile = catalog::profile(name).ok_or_else(|| {
+            let known: Vec<&str> = PROFILES.iter().map(|p| p.name).collect();
+            Trouble::usage(format!("there is no profile {name}"))
+                .hint(format!("there are {}", known.join(", ")))
+        })?;
+        let category = args.category.as_deref().map(find_category).transpose()?;
+        let select = Selection {
+            only: find_checks(&args.checks)?,
+            skip: find_checks(&args.skip)?,
+            category,
+        };
+        let language = language(cli);
+        Ok(Self { config, profile, select, fail_on: args.fail_on.into(), language })
+    }
+
+    /// How an audit is to be made.
+    pub fn settings(&self) -> Settings<'_> {
+        Settings {
+            profile: self.profile,
+            config: &self.config,
+            language: self.language,
+            fail_on: self.fail_on,
+            selection: Selection {
+                only: self.select.only.clone(),
+                skip: self.select.skip.clone(),
+                category: self.select.category,
+            },
+        }
+    }
+
+    /// What is wanted of the guest.
+    pub fn policy(&self, system_disk: Option<&str>) -> Policy {
+        let mounts = &self.config.mounts;
+        Policy {
+            data_disks: mounts.data_disks.unwrap_or_default(),
+            umount: mounts.umount.unwrap_or_default(),
+            system: mounts.system.clone().unwrap_or_default(),
+            system_disk: system_disk.map(str::to_owned),
+            clear_flags: mounts.clear_flags.unwrap_or(false),
+        }
+    }
+}
+
+/// The language that titles and messages are to be in.
+pub fn language(cli: &Cli) -> Language {
+    match cli.lang {
+        Some(Lang::En) => Language::En,
+        Some(Lang::Zh) => Language::Zh,
+        None => ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+            .map_or(Language::En, |locale| Language::of_locale(&locale)),
+    }
+}
+
+/// The guest that is meant.
+pub fn guest(root: Option<&Path>, policy: Policy) -> Result<Guest, Trouble> {
+    let opened = match root {
+        Some(path) => Guest::tree(path, policy),
+        None => Guest::live(policy),
+    };
+    opened.map_err(|error| {
+        let exit = if root.is_some() { Exit::Usage } else { Exit::Undetermined };
+        let trouble = Trouble::new(exit, &error);
+        match root {
+            Some(_) => trouble.hint("--root takes the directory that holds the guest's tree"),
+            None => trouble,
+        }
+    })
+}
+
+/// Undo whatever a killed run left of this guest. A run that is at work now is left alone.
+pub fn finish_interrupted(root: Option<&Path>, state_dir: Option<&Path>) -> Result<(), Trouble> {
+    let guest = guest(root, Policy::default())?;
+    let store = match Store::open(&guest, state_dir) {
+        Ok(Some(store)) => store,
+        Ok(None) => return Ok(()),
+        // An ordinary user may not see the state directory, and has nothing to finish there.
+        Err(error) if error.kind() == ErrorKind::Permission && !sys::is_root() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !sys::is_root() {
+        return Ok(());
+    }
+    let _lock = match store.lock() {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == ErrorKind::Busy => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::ReadOnly => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    finish_interrupted_in(&guest, &store)
+}
+
+/// As [`finish_interrupted`], with the lock held.
+pub fn finish_interrupted_in(guest: &Guest, store: &Store) -> Result<(), Trouble> {
+    for recovered in recover(guest, store)? {
+        let result = recovered.result;
+        if result.left.is_empty() {
+            eprintln!("guestprep: run {} {}; it is rolled back now", result.id, recovered.what);
+        } else {
+            return Err(incomplete(&result, recovered.what));
+        }
+    }
+    Ok(())
+}
+
+/// What a rollback could not undo, as trouble.
+pub fn incomplete(result: &RolledBack, what: &str) -> Trouble {
+    let left: Vec<String> =
+        result.left.iter().map(|l| format!("  {}: {}", l.step, l.reason)).collect();
+    Trouble::new(
+        Exit::Incomplete,
+        format!(
+            "run {} {what}; not all of it could be rolled back:\n{}",
+            result.id,
+            left.join("\n")
+        ),
+    )
+    .hint(format!("mend what is named, then `guestprep rollback {}`", result.id))
+}
+
+/// Changing a guest needs root, whoever owns the tree: owners, labels and flags must be kept.
+pub fn require_root(command: &str) -> Result<(), Trouble> {
+    if sys::is_root() {
+        return Ok(());
+    }
+    Err(Trouble::usage(format!("{command} changes the guest and needs root; nothing was changed"))
+        .hint(format!("run `sudo guestprep {command}`")))
+}
+
+/// The style of what goes to standard output.
+pub fn style(color: Color, to_file: bool) -> Style {
+    match color {
+        Color::Always => Style::colored(),
+        Color::Never => Style::plain(),
+        Color::Auto => {
+            let plain = to_file
+                || !sys::is_terminal_out()
+                || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+                || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            if plain { Style::plain() } else { Style::colored() }
+        }
+    }
+}
+
+/// Put a report where it is wanted.
+pub fn deliver_report(cli: &Cli, output: &OutputArgs, report: &Report) -> Result<(), Trouble> {
+    let text = match output.format {
+        Format::Json => report::json(report),
+        Format::Text => {
+            let words = match language(cli) {
+                Language::En => &Words::EN,
+                Language::Zh => &Words::ZH,
+            };
+            report::text(report, words, style(output.color, output.output.is_some()))
+        }
+    };
+    deliver(output, &text)
+}
+
+/// Put an answer where it is wanted.
+pub fn deliver(output: &OutputArgs, text: &str) -> Result<(), Trouble> {
+    match &output.output {
+        Some(path) => sys::write_named(path, text.as_bytes())?,
+        None if output.quiet => {}
+        None => sys::print(text.as_bytes())?,
+    }
+    Ok(())
+}
+
+/// The target's paths made absolute, before the working directory is left.
+pub fn absolute(target: &TargetArgs) -> Result<(Option<PathBuf>, Option<PathBuf>), Trouble> {
+    let make = |path: &Option<PathBuf>| path.as_deref().map(sys::absolute).transpose();
+    Ok((make(&target.root)?, make(&target.state_dir)?))
+}
+
+fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
+    let mut config = Config::default();
+    let files = match named {
+        Some(path) => vec![path.to_owned()],
+        None => {
+            let mut files = vec![PathBuf::from(CONFIG)];
+            files.extend(sys::list_named(Path::new(CONFIG_PARTS), ".toml")?);
+            files
+        }
+    };
+    for file in files {
+        let Some(bytes) = sys::read_named(&file, MAX_CONFIG)? else {
+            if named.is_some() {
+                return Err(Trouble::usage(format!(
+                    "cannot read {}: there is no such file",
+                    file.display()
+                )));
+            }
+            continue;
+        };
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Trouble::usage(format!("{}: it is not UTF-8", file.display())))?;
+        config.merge(Config::parse(&file, &text).map_err(Trouble::usage)?);
+    }
+    Ok(config)
+}
+
+fn find_checks(ids: &[String]) -> Result<Vec<CheckId>, Trouble> {
+    ids.iter()
+        .flat_map(|ids| ids.split(','))
+        .map(|id| match catalog::check(id) {
+            Some(spec) => Ok(CheckId::from(spec.id)),
+            None => Err(no_such_check(id)),
+        })
+        .collect()
+}
+
+/// There is no check of that name; perhaps another was meant.
+pub fn no_such_check(id: &str) -> Trouble {
+    let trouble = Trouble::usage(format!("there is no check {id}"));
+    match catalog::nearest(id, CHECKS.iter().map(|c| c.id)) {
+        Some(name) => trouble.hint(format!("did you mean {name}? `guestprep list` shows all")),
+        None => trouble.hint("`guestprep list` shows all"),
+    }
+}
+
+fn find_category(name: &str) -> Result<Category, Trouble> {
+    const ALL: [Category; 7] = [
+        Category::Storage,
+        Category::Boot,
+        Category::CriticalFiles,
+        Category::Network,
+        Category::Services,
+        Category::Identity,
+        Category::Residue,
+    ];
+    ALL.into_iter().find(|c| c.as_str() == name).ok_or_else(|| {
+        let known: Vec<&str> = ALL.iter().map(|c| c.as_str()).collect();
+        Trouble::usage(format!("there is no category {name}"))
+            .hint(format!("there are {}", known.join(", ")))
+    })
+}
