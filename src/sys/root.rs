@@ -43,6 +43,8 @@ pub struct FsUse {
     pub inodes_free: u64,
     /// Mounted read-only.
     pub read_only: bool,
+    /// The filesystem's id (`f_fsid`), whose making is each filesystem's own.
+    pub id: u64,
 }
 
 impl Root {
@@ -239,6 +241,7 @@ impl Root {
             inodes: vfs.f_files,
             inodes_free: vfs.f_ffree,
             read_only: vfs.f_flag.contains(StatVfsMountFlags::RDONLY),
+            id: vfs.f_fsid,
         }))
     }
 
