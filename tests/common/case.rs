@@ -96,7 +96,6 @@ pub struct CasePolicy {
     system: Vec<String>,
     system_disk: Option<String>,
     clear_flags: bool,
-    manual_only: Vec<String>,
 }
 
 impl Case {
@@ -144,7 +143,6 @@ impl From<CasePolicy> for Policy {
             system: policy.system,
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
-            manual_only: policy.manual_only,
         }
     }
 }
