@@ -4,6 +4,7 @@
 //! For probes. Scripts that these run are not followed, drop-ins of services not read, and nothing
 //! is expanded: a device in a variable is not known.
 
+use super::place::normal;
 use super::{Fact, Guest, Init};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::shell::{self, Command};
@@ -289,7 +290,7 @@ fn read_services(guest: &Guest, found: &mut BootCommands) -> Fact<()> {
                 continue;
             }
             let file = match guest.root().read_link(&path)? {
-                Some(target) => directory.join(&target),
+                Some(target) => normal(&directory.join(&target)),
                 None => path,
             };
             let text = file.as_bytes();

@@ -293,9 +293,8 @@ mod tests {
             }
         }
 
-        /// What the shell itself makes of words that quote anything but a NUL.
         #[test]
-        fn a_shell_splits_alike(words in proptest::collection::vec("[a-z '\"\\\\$#&;<>|\n\t]{0,8}", 1..5)) {
+        fn quoted_words_come_back(words in proptest::collection::vec("[a-z '\"\\\\$#&;<>|\n\t]{0,8}", 1..5)) {
             let quoted: Vec<String> = words.iter().map(|w| format!("'{}'", w.replace('\'', "'\\''"))).collect();
             let found = commands(format!("x {}", quoted.join(" ")).as_bytes());
             prop_assert_eq!(found.len(), 1);

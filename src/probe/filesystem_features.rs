@@ -54,12 +54,38 @@ fn one(
         return Err(crate::guest::Unknown(format!("the superblock of {name} cannot be read")));
     };
     let Detail::Ext(ext) = &superblock.detail else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    if ext.incompat.contains(Incompat::BIT64) {
-        found.push(finding("ext4-64bit"));
+    Ok(advised_against(ext.incompat, ext.ro_compat).into_iter().map(finding).collect())
+}
+
+/// The message keys of the features that import advises against: quota and project are fine, each
+/// without the other.
+fn advised_against(incompat: Incompat, ro_compat: RoCompat) -> Vec<&'static str> {
+    let both = RoCompat(RoCompat::PROJECT.0 | RoCompat::QUOTA.0);
+    [
+        (incompat.contains(Incompat::BIT64), "ext4-64bit"),
+        (ro_compat.contains(both), "project-and-quota"),
+    ]
+    .into_iter()
+    .filter_map(|(is_set, key)| is_set.then_some(key))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn project_and_quota_are_bad_together() {
+        // s_feature_incompat and s_feature_ro_compat, as ext4(5) and the kernel number them.
+        for (incompat, ro_compat, keys) in [
+            (0x242, 0x46b, &[][..]),
+            (0x2c2, 0x46b, &["ext4-64bit"]),
+            (0, 0x100, &[]),
+            (0, 0x2000, &[]),
+            (0, 0x2100, &["project-and-quota"]),
+            (0x80, 0x2100, &["ext4-64bit", "project-and-quota"]),
+        ] {
+            assert_eq!(advised_against(Incompat(incompat), RoCompat(ro_compat)), keys);
+        }
     }
-    if ext.ro_compat.contains(RoCompat::PROJECT) && ext.ro_compat.contains(RoCompat::QUOTA) {
-        found.push(finding("project-and-quota"));
-    }
-    Ok(found)
 }
