@@ -45,16 +45,16 @@ impl Guest {
     /// When dpkg's database cannot be read, and when rpm fails or takes longer than 10 s. A guest
     /// without a package manager that can be asked has an empty answer.
     pub fn packaged(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
-        let mut found = self.from_dpkg(paths)?;
+        let mut found = self.ask_dpkg(paths)?;
         if found.is_empty()
             && matches!(self.os()?.family, Family::El | Family::Suse | Family::Fedora)
         {
-            found = self.from_rpm(paths)?;
+            found = self.ask_rpm(paths)?;
         }
         Ok(found)
     }
 
-    fn from_dpkg(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
+    fn ask_dpkg(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
         let mut found = BTreeMap::new();
         let status = self.root.read(&GuestPath::from("/var/lib/dpkg/status"), MAX_FILE)?;
         let Some(status) = status else { return Ok(found) };
@@ -79,7 +79,7 @@ impl Guest {
         Ok(found)
     }
 
-    fn from_rpm(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
+    fn ask_rpm(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
         let mut found = BTreeMap::new();
         let mut argv = vec!["rpm", "--verify", "--file", "--nodeps", "--noscripts"];
         for path in paths {

@@ -77,7 +77,7 @@ pub(super) fn read(guest: &Guest) -> Fact<BootCommands> {
             continue;
         }
         seen.push(inode);
-        found.read(guest, &path, |text| shell::commands(text));
+        found.read(guest, &path, shell::commands);
     }
     found.read(guest, &GuestPath::from("/etc/crontab"), |text| reboot_lines(text, true));
     for (directory, has_user) in

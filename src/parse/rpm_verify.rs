@@ -30,7 +30,8 @@ fn line(line: &[u8]) -> Option<Difference> {
     }
     let is_missing = flags == b"missing";
     let is_flag = |b: &u8| b.is_ascii_uppercase() || matches!(b, b'5' | b'.' | b'?');
-    if !is_missing && !((8..=9).contains(&flags.len()) && flags.iter().all(is_flag)) {
+    let are_flags = (8..=9).contains(&flags.len()) && flags.iter().all(is_flag);
+    if !is_missing && !are_flags {
         return None;
     }
     if path.ends_with(b")")
