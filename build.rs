@@ -3,6 +3,8 @@
 //! A file that does not fit the schema, a message key without its text in both languages, or a
 //! severity that does not exist fails the build here, with the file's name.
 
+#![allow(clippy::disallowed_methods)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -1,4 +1,39 @@
 //! guestprep: make a Linux guest fit to become a custom image, prove that it is, put it back.
+//!
+//! This page is the map of the house. The program is `src/main.rs`, which calls [`cli::main`]; the
+//! library exists so that tests and fixtures can use every room.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`model`] | values: checks, findings, reports, plans, edits; no I/O |
+//! | [`parse`] | bytes in, values out: pure, lossless, never a panic |
+//! | [`sys`] | the only door to the machine: confined files, the kernel, commands, devices |
+//! | [`guest`] | what the guest is: facts, each computed once and kept |
+//! | [`probe`] | native judgements, one file each, named as the check |
+//! | [`catalog`] | `checks/*.toml`, profiles, the operator's configuration |
+//! | [`engine`] | runs checks, files what they say, gives the verdict |
+//! | [`change`] | plan, execute, journal, roll back, recover: the only room that writes to a guest |
+//! | [`report`] | renders a report; sees neither the machine nor the guest |
+//! | [`cli`] | what was typed, and the exit codes |
+//!
+//! A room may use only what stands left of it on some line (`tests/arrows.rs` reads the `use`
+//! lines, `clippy.toml` bans the calls):
+//!
+//! ```text
+//! model <- sys                parse and model import nothing else of ours and do no I/O
+//! model, parse, sys <- guest <- probe <- catalog <- engine <- change
+//! model <- report             a report renders the same tomorrow
+//! all <- cli <- main
+//! ```
+//!
+//! What always holds:
+//!
+//! - A path of the guest is resolved inside the guest's root. [`sys::Root`] only reads; a writable
+//!   root is obtained by [`change`] alone.
+//! - Judged bad is a [`model::Finding`]; could not judge is [`model::Verdict::Unknown`]; the run
+//!   broke is an `Err`. "Could not tell" is never READY.
+//! - Nothing is changed before the disk has the intent, the original and the way back.
+//! - A check's words stand in its TOML file, in English and Chinese, and nowhere else.
 
 pub mod catalog;
 pub mod change;

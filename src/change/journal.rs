@@ -59,7 +59,7 @@ pub enum Record {
         /// Its id.
         step: String,
         /// How it is undone.
-        how: Undo,
+        how: Box<Undo>,
     },
     /// The step was taken and verified.
     Done {
@@ -160,7 +160,7 @@ impl Journal {
         for record in &self.records {
             match record {
                 Record::Intent { step, how } => {
-                    open.push(Open { step: step.clone(), undo: how.clone(), after: None });
+                    open.push(Open { step: step.clone(), undo: (**how).clone(), after: None });
                 }
                 Record::Done { step, after } => {
                     if let Some(known) = open.iter_mut().find(|o| o.step == *step) {

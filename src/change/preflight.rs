@@ -7,7 +7,7 @@ use crate::guest::{DeviceKind, Disks, Guest, Unknown};
 use crate::model::{Action, GuestPath, MountRecord, Plan, Step, sha256_hex};
 use crate::parse::mountinfo::Mount;
 use crate::sys::write::RootMut;
-use crate::sys::{ErrorKind, Holder, available_memory};
+use crate::sys::{ErrorKind, available_memory};
 
 /// Something that a plan cannot get past.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,13 +175,11 @@ fn unmount(
             });
         }
     }
-    if guest.kernel().is_some_and(crate::sys::Kernel::is_live) {
-        for holder in Holder::of_mount(now.device, now.id) {
-            obstacles.push(Obstacle {
-                kind: ObstacleKind::Busy,
-                message: format!("{target} is busy: {holder}"),
-            });
-        }
+    for holder in guest.holders(now) {
+        obstacles.push(Obstacle {
+            kind: ObstacleKind::Busy,
+            message: format!("{target} is busy: {holder}"),
+        });
     }
     for swap in &mounts.swaps {
         let inside = mounts.holding(&swap.path).is_some_and(|holding| holding.id == now.id);

@@ -9,8 +9,11 @@ mod graph;
 mod scripts;
 mod systemd;
 
+use std::collections::BTreeMap;
+
 use super::{Fact, Guest, Init, Place};
 use crate::model::{ByteString, GuestPath, Impact};
+use crate::parse::fstab::Mntent;
 use crate::parse::options::Options;
 use crate::parse::source::Source;
 
@@ -163,8 +166,15 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
     let mut items = Vec::new();
     if let Some(fstab) = guest.fstab()? {
         let waits = systemd::Waits::read(guest)?;
+        // Boot reads fstab with getmntent(3), which keeps a carriage return in the last field and
+        // decodes fewer escapes than mount(8) does.
+        let at_boot: BTreeMap<usize, Mntent> = fstab.getmntent().into_iter().collect();
         for entry in fstab.entries() {
-            let options = Options::systemd(entry.options.as_ref().map_or(&[][..], |o| &o.value));
+            let written = match at_boot.get(&entry.line) {
+                Some(read) => read.opts.as_slice(),
+                None => entry.options.as_ref().map_or(&[][..], |o| &o.value),
+            };
+            let options = Options::systemd(written);
             let source = Source::parse(&entry.source.value);
             let is_swap = entry.fstype.value == b"swap";
             let target = (!is_swap).then(|| GuestPath::new(&entry.target.value));
@@ -172,7 +182,7 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
                 target: target.as_ref(),
                 fstype: &entry.fstype.value,
                 options: &options,
-                passno: entry.passno.as_ref().map_or(0, |n| n.value),
+                passno: at_boot.get(&entry.line).map_or(0, |read| read.passno),
                 is_swap,
             };
             let pull = match init {

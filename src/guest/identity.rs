@@ -56,7 +56,7 @@ impl Guest {
         let Some(kernel) = self.kernel.as_ref().or(self.host.as_ref()) else {
             return Err(Unknown("no kernel tells which disks there are".to_owned()));
         };
-        let Some(devices) = kernel.devices() else { return self.from_udev(at) };
+        let Some(devices) = kernel.devices() else { return self.udev_note(at) };
         let look = |window: &Window| match superblock::identify(window) {
             Ok(found) => Ok(Ok(found)),
             Err(Unidentified::Unread(unread)) => Err(unread.0),
@@ -71,7 +71,7 @@ impl Guest {
             Err(Look::Sys(error))
                 if matches!(error.kind(), ErrorKind::Permission | ErrorKind::NotFound) =>
             {
-                return self.from_udev(at).map_err(|_| Unknown::from(error));
+                return self.udev_note(at).map_err(|_| Unknown::from(error));
             }
             Err(Look::Sys(error)) => return Err(error.into()),
             Err(Look::Endless) => {
@@ -137,7 +137,7 @@ impl Guest {
     }
 
     /// What udev noted of a device: `E:ID_FS_UUID_ENC=...` in /run/udev/data/b<major>:<minor>.
-    fn from_udev(&self, at: usize) -> Fact<Identity> {
+    fn udev_note(&self, at: usize) -> Fact<Identity> {
         let device = &self.disks()?.devices[at];
         let number = device.number;
         // DISTRO(el6): udev before 172 kept its database in /dev, by name.

@@ -26,7 +26,7 @@ use std::rc::Rc;
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
-use crate::sys::{self, Attributes, FsUse, InodeFlags, Kernel, Root, Runner};
+use crate::sys::{self, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use disks::{BlockDevice, DeviceKind, Disks};
@@ -40,6 +40,9 @@ pub use release_files::{ReleaseFile, ReleaseKind};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
+
+// Values that facts are made of, so that a probe need not know the door that they came through.
+pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -88,9 +91,12 @@ pub struct Guest {
     facts: Facts,
 }
 
+/// A file's content; `None` where there is no such file.
+type Content = Fact<Option<Rc<Vec<u8>>>>;
+
 #[derive(Default)]
 struct Facts {
-    files: RefCell<BTreeMap<GuestPath, Fact<Option<Rc<Vec<u8>>>>>>,
+    files: RefCell<BTreeMap<GuestPath, Content>>,
     os: OnceCell<Fact<Os>>,
     init: OnceCell<Fact<Init>>,
     fstab: OnceCell<Fact<Option<Fstab>>>,
@@ -161,6 +167,12 @@ impl Guest {
         self.mode
     }
 
+    /// Whether it is this very machine, and not a record of one: what statvfs(2) and /proc/PID say
+    /// is about it.
+    pub fn is_running_here(&self) -> bool {
+        self.kernel.as_ref().is_some_and(Kernel::is_live)
+    }
+
     /// What the operator wants of it.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -185,7 +197,7 @@ impl Guest {
     ///
     /// # Errors
     /// What [`Root::read`] says.
-    pub fn file(&self, path: &str) -> Fact<Option<Rc<Vec<u8>>>> {
+    pub fn file(&self, path: &str) -> Content {
         let path = GuestPath::from(path);
         if let Some(known) = self.facts.files.borrow().get(&path) {
             return known.clone();

@@ -5,7 +5,7 @@ use crate::model::{ByteString, GuestPath, MountRecord};
 use crate::parse::lines::LineError;
 use crate::parse::mountinfo::{Mount, Mountinfo};
 use crate::parse::swaps::{Swap, Swaps};
-use crate::sys::{ErrorKind, Kernel};
+use crate::sys::{ErrorKind, Holder, Kernel};
 
 /// The mounts and swaps of a running guest.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,14 @@ fn same_root(a: &Mountinfo, b: &Mountinfo) -> bool {
 }
 
 impl Guest {
+    /// The processes that keep a mount busy; none on a recorded kernel, whose processes are gone.
+    pub fn holders(&self, mount: &Mount) -> Vec<Holder> {
+        if !self.is_running_here() {
+            return Vec::new();
+        }
+        Holder::of_mount(mount.device, mount.id)
+    }
+
     /// The mount namespaces of this guest beside our own and process 1's, each once. A service
     /// with a private view can keep a data disk mounted that everyone else has unmounted.
     ///

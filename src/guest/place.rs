@@ -212,13 +212,39 @@ impl Guest {
                         found.push(at);
                     }
                 }
-                Err(why) => unread.push(why.0),
+                Err(why) => match self.carries_by_id(at, source) {
+                    Some(true) => found.push(at),
+                    Some(false) => {}
+                    None => unread.push(why.0),
+                },
             }
         }
         if found.is_empty() && !unread.is_empty() {
             return Ok(Err(unread.swap_remove(0)));
         }
         Ok(Ok(found))
+    }
+
+    /// Whether a device that may not be read carries a tag all the same; `None` when it cannot be
+    /// told. A mounted ext2, ext3 or ext4 gives its UUID away: the kernel makes `f_fsid` of its two
+    /// halves, one xor the other (fs/ext4/super.c, `uuid_to_fsid`; the same since 2.6.18).
+    fn carries_by_id(&self, at: usize, source: &Source) -> Option<bool> {
+        let device = &self.disks().ok()?.devices[at];
+        if source.part_uuid().is_some() || source.part_label().is_some() {
+            let is_partition = matches!(device.kind, DeviceKind::Partition(_));
+            return (!is_partition).then_some(false);
+        }
+        let wanted = uuid_bytes(source.uuid()?)?;
+        let mounts = &self.mounts().ok()?.own.mounts;
+        let mount = mounts
+            .iter()
+            .find(|m| m.device == device.number && m.fstype.value.starts_with(b"ext"))?;
+        if !self.is_running_here() {
+            return None; // statvfs would answer for another machine.
+        }
+        let id = self.fs_use(&GuestPath::new(&mount.mount_point.value)).ok()??.id;
+        let half = |range: std::ops::Range<usize>| wanted[range].try_into().map(u64::from_le_bytes);
+        Some(id == half(0..8).ok()? ^ half(8..16).ok()?)
     }
 
     /// The device behind a link of /dev/disk/by-id or by-path.
@@ -372,6 +398,17 @@ pub fn shown(source: &Source) -> String {
             text("", path)
         }
     }
+}
+
+/// The 16 bytes of a UUID as blkid(8) prints it.
+fn uuid_bytes(text: &[u8]) -> Option<[u8; 16]> {
+    let digits: Vec<u8> = text.iter().copied().filter(|b| *b != b'-').collect();
+    let digits = std::str::from_utf8(&digits).ok().filter(|d| d.len() == 32 && d.is_ascii())?;
+    let mut bytes = [0; 16];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// The kernel's name in a path such as `/dev/vdb1`; none for links and mapped devices.

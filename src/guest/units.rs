@@ -78,13 +78,13 @@ pub(super) fn read(guest: &Guest) -> Fact<UnitTable> {
         }
     }
     // What an automount unit mounts on access is in the mount unit beside it, which nothing pulls.
-    for at in 0..units.len() {
-        if let Some(stem) = units[at].name.strip_suffix(".automount")
+    for unit in &mut units {
+        if let Some(stem) = unit.name.strip_suffix(".automount")
             && let Some(mount) = load(guest, &directories, &format!("{stem}.mount"))?
         {
-            units[at].what = mount.what;
-            units[at].fstype = mount.fstype;
-            units[at].options = mount.options;
+            unit.what = mount.what;
+            unit.fstype = mount.fstype;
+            unit.options = mount.options;
         }
     }
     units.sort_by(|a, b| a.name.cmp(&b.name));

@@ -8,7 +8,6 @@ use crate::guest::{DeviceKind, Disks, Mounts, OtherNamespace, Place, SystemDisks
 use crate::model::{ByteString, Edit, Finding, GuestPath, MountRecord, Subject, Umount, Verdict};
 use crate::parse::mountinfo::Mount;
 use crate::parse::swaps::SwapKind;
-use crate::sys::Holder;
 
 /// How many holders a message names.
 const NAMED_HOLDERS: usize = 3;
@@ -105,10 +104,7 @@ fn data_disk_of(
 }
 
 fn mounted(guest: &Guest, disks: &Disks, mount: &Mount, disk: &str, here: bool) -> Finding {
-    let holders = match guest.kernel() {
-        Some(kernel) if kernel.is_live() => Holder::of_mount(mount.device, mount.id),
-        _ => Vec::new(),
-    };
+    let holders = guest.holders(mount);
     let target = GuestPath::new(&mount.mount_point.value);
     let source = ByteString::from(mount.source.value.as_slice());
     let subject = Subject::Device { device: source.to_string() };

@@ -1,9 +1,9 @@
 //! `disk-full`: a system filesystem has little space or few inodes left.
 
 use super::{Answer, Guest};
+use crate::guest::FsUse;
 use crate::guest::{Mode, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
-use crate::sys::FsUse;
 
 /// Percent in use from which a first boot is at risk, and from which it is likely to fail. The
 /// cloud publishes no limits of its own; these are ours.
@@ -14,7 +14,7 @@ const FULL: u64 = 95;
 pub fn judge(guest: &Guest) -> Answer {
     // A recorded kernel's filesystems lie on the machine that replays it, whose numbers are not
     // the guest's.
-    if guest.mode() == Mode::Live && !guest.kernel().is_some_and(crate::sys::Kernel::is_live) {
+    if guest.mode() == Mode::Live && !guest.is_running_here() {
         return Err(Unknown("how full the filesystems were was not recorded".to_owned()));
     }
     let Some(filesystems) = guest.system_filesystems()? else {

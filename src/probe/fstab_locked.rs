@@ -3,8 +3,8 @@
 
 use super::shadow_locked::locked;
 use super::{Answer, Guest};
+use crate::guest::FileKind;
 use crate::model::{GuestPath, Verdict};
-use crate::sys::FileKind;
 
 /// What is written after the image was made, of each boot loader and release the path it uses.
 const FILES: [&str; 9] = [

@@ -3,9 +3,9 @@
 
 use super::{Answer, Guest};
 use crate::guest::Fact;
+use crate::guest::FileKind;
 use crate::model::{Finding, GuestPath, Subject, Verdict};
 use crate::parse::passwd::{Entry, Kind};
-use crate::sys::FileKind;
 
 /// Where the passwd command lies; /bin where /usr was never split off it.
 const PASSWD: [&str; 2] = ["/usr/bin/passwd", "/bin/passwd"];

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use super::{Answer, Guest};
 use crate::guest::Fact;
+use crate::guest::InodeFlags;
 use crate::model::{Edit, Finding, GuestPath, Subject, Verdict};
 use crate::parse::options::Options;
 use crate::parse::passwd::{Kind, Table};
-use crate::sys::InodeFlags;
 
 /// The account files, and whether a guest can be without one: gshadow came late, and SUSE does
 /// without it (gshadow(5)).

@@ -13,6 +13,10 @@ use crate::parse::unit::UnitFile;
 /// systemd's DefaultTimeoutStartSec and DefaultDeviceTimeoutSec (systemd-system.conf(5)), seconds.
 const DEFAULT_WAIT: u64 = 90;
 
+/// The targets that boot passes on its way to a login; one that lacks what it requires fails.
+const ON_THE_WAY: [&[u8]; 4] =
+    [b"local-fs.target", b"sysinit.target", b"basic.target", b"multi-user.target"];
+
 /// How long boot waits for a device.
 pub struct Waits {
     default: Option<u64>,
@@ -87,7 +91,7 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
         // These replace the link from local-fs.target, and `noauto` has no say then.
         return if fields.nofail() {
             Pull::Background
-        } else if required_by.contains(&&b"local-fs.target"[..]) {
+        } else if required_by.iter().any(|unit| ON_THE_WAY.contains(unit)) {
             Pull::Required
         } else {
             Pull::Awaited
@@ -108,8 +112,8 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
 fn root_is_writable(guest: &Guest) -> bool {
     let Some(kernel) = guest.kernel() else { return false };
     let Ok(Some(cmdline)) = kernel.proc("/cmdline") else { return false };
-    let words = cmdline.split(u8::is_ascii_whitespace);
-    words.filter(|w| matches!(*w, b"rw" | b"ro")).next_back() == Some(b"rw")
+    let mut words = cmdline.split(u8::is_ascii_whitespace);
+    words.rfind(|word| matches!(*word, b"rw" | b"ro")) == Some(b"rw")
 }
 
 pub fn crypttab_pull(options: &Options) -> Pull {
