@@ -29,9 +29,10 @@ fn node() -> impl Strategy<Value = Node> {
         Just(".".to_owned()),
         proptest::sample::select(&NAMES[..]).prop_map(str::to_owned),
     ];
-    let target = (any::<bool>(), proptest::collection::vec(part, 1..6)).prop_map(|(absolute, parts)| {
-        format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
-    });
+    let target =
+        (any::<bool>(), proptest::collection::vec(part, 1..6)).prop_map(|(absolute, parts)| {
+            format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
+        });
     prop_oneof![Just(Node::File), Just(Node::Directory), target.prop_map(Node::Link)]
 }
 
@@ -47,9 +48,10 @@ fn build(root: &Path, tree: &[(String, Node)]) {
         let full = root.join(path);
         // What cannot be made, because a link or file is in the way, is simply not there. Nothing
         // is made through a link.
-        let parents_are_real = Path::new(path).ancestors().skip(1).all(|p| {
-            fs::symlink_metadata(root.join(p)).is_ok_and(|m| m.is_dir())
-        });
+        let parents_are_real = Path::new(path)
+            .ancestors()
+            .skip(1)
+            .all(|p| fs::symlink_metadata(root.join(p)).is_ok_and(|m| m.is_dir()));
         if !parents_are_real || fs::symlink_metadata(&full).is_ok() {
             continue;
         }
@@ -90,10 +92,13 @@ fn static_cat(dir: &Path) -> Option<std::path::PathBuf> {
 fn reads_what_a_chroot_reads() {
     let tools = tempfile::tempdir().unwrap();
     let Some(cat) = static_cat(tools.path()) else {
-        println!("left out: the chroot as the oracle of sys::Root: gcc cannot make a static program");
+        println!(
+            "left out: the chroot as the oracle of sys::Root: gcc cannot make a static program"
+        );
         return;
     };
-    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let paths = proptest::collection::vec(proptest::sample::select(&NAMES[..]), 1..5);
     let case = (tree(), proptest::collection::vec(paths, 4));
     runner
@@ -136,7 +141,9 @@ fn never_opens_what_could_block_and_never_leaves() {
         assert_eq!(read(path).unwrap_err().kind(), ErrorKind::NotRegular);
     }
     assert!(started.elapsed() < Duration::from_secs(5));
-    for path in ["/etc/up", "/etc/absolute", "/etc/magic/etc/passwd", "/../secret", "/etc/../../secret"] {
+    for path in
+        ["/etc/up", "/etc/absolute", "/etc/magic/etc/passwd", "/../secret", "/etc/../../secret"]
+    {
         assert_eq!(read(path).ok().flatten(), None, "{path}");
     }
     assert!(read("/etc/loop").is_err());
@@ -155,7 +162,16 @@ fn the_same_without_openat2() {
     }
     let program = std::env::current_exe().unwrap();
     let status = Command::new("strace")
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS"])
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=openat2",
+            "-e",
+            "inject=openat2:error=ENOSYS",
+        ])
         .arg(program)
         .env("GUESTPREP_WITHOUT_OPENAT2", "1")
         .status();
