@@ -148,7 +148,7 @@ impl Guest {
             if system.contains(&disk) || matches!(disks.devices[disk].kind, DeviceKind::Memory) {
                 continue;
             }
-            if let DeviceKind::Loop { file, autoclear: true } = &disks.devices[disk].kind
+            if let DeviceKind::Loop { file, autoclear: true, .. } = &disks.devices[disk].kind
                 && self.stat(file)?.is_some()
             {
                 let mount = self.mounts()?.holding(file.as_bytes());
@@ -311,12 +311,12 @@ impl Guest {
             return Ok(Place::System { device: Some(device) });
         }
         let SystemDisks::Known(known) = system else { return self.place_in_tree(source) };
-        // A filesystem without a partition table below it is one of several that make the guest.
-        let whole = known.iter().any(|disk| disks.children(*disk).next().is_some());
-        if whole {
-            return Ok(Place::Missing);
-        }
-        self.place_in_tree(source)
+        // A loop device that begins inside its file shows one partition of a disk whose others are
+        // not seen; everything else is the whole disk, and what is not on it is nowhere.
+        let is_part = known.iter().any(|disk| {
+            matches!(disks.devices[*disk].kind, DeviceKind::Loop { offset, .. } if offset > 0)
+        });
+        if is_part { self.place_in_tree(source) } else { Ok(Place::Missing) }
     }
 
     /// A bare tree: what its fstab mounts as the system is the system; a kernel name of another

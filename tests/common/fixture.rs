@@ -169,7 +169,7 @@ fn chattr(flags: &str, path: &Path) -> bool {
 }
 
 /// Copy a tree over another. A file or link takes the place of what has its name.
-fn copy_tree(from: &Path, to: &Path) {
+pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("the target of a copy");
     if !from.is_dir() {
         return;

@@ -1,0 +1,159 @@
+//! What cannot or may not be done is said, and nothing is lost.
+
+use std::fs;
+
+use crate::common::live::{GUESTPREP, alone, run};
+use crate::common::state::assert_same;
+
+#[test]
+fn a_clone_is_not_rolled_back() {
+    alone(&[], |live| {
+        live.data();
+        fs::create_dir_all(live.at("/var/lib/cloud/data")).expect("a directory");
+        fs::write(live.at("/var/lib/cloud/data/instance-id"), "i-source\n").expect("an id");
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        fs::write(live.at("/var/lib/cloud/data/instance-id"), "i-clone\n").expect("an id");
+        let before = live.state();
+        live.guestprep(&["rollback", "--yes"]).exits(2).says("i-source").says("clone");
+        live.guestprep(&["runs"]).exits(0).says("prepared");
+        assert_same(&before, &live.state(), "a refused rollback changed the clone");
+        fs::remove_file(live.at("/var/lib/cloud/data/instance-id")).expect("an id");
+        live.guestprep(&["rollback", "--yes"]).exits(2).says("not known");
+        fs::write(live.at("/var/lib/cloud/data/instance-id"), "i-source\n").expect("an id");
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+    });
+}
+
+#[test]
+fn what_somebody_wrote_after_the_run_is_kept() {
+    alone(&[], |live| {
+        live.data();
+        let original = live.fstab();
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        live.append_fstab("# theirs\n");
+        let edited = live.fstab();
+        let done = live.guestprep(&["rollback", "--yes"]).exits(5).says("/etc/fstab");
+        assert_eq!(live.fstab(), edited, "their edit is kept");
+        assert!(live.mounts().contains("/data"), "what could be undone is");
+        let kept = done.err.split_whitespace().find(|word| word.contains("/saved-"));
+        let kept = kept.expect("the original is named").trim_end_matches([';', ',', ')']);
+        assert_eq!(fs::read_to_string(live.at(kept)).expect("the original"), original);
+        // Mended as told, the rest of the rollback is done.
+        fs::write(live.at("/etc/fstab"), original).expect("fstab");
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        live.guestprep(&["runs"]).exits(0).says("rolled back");
+    });
+}
+
+#[test]
+fn an_immutable_fstab_is_left_alone_unless_asked() {
+    alone(&["chattr", "lsattr"], |live| {
+        live.data();
+        live.chattr("+i", "/etc/fstab");
+        let before = live.state();
+        live.guestprep(&["prepare", "--yes"]).exits(4).says("immutable").says("lsattr");
+        assert_same(&before, &live.state(), "a refused prepare changed the guest");
+
+        fs::write(live.at("/run/config.toml"), "[mounts]\nclear-flags = true\n").expect("a file");
+        live.guestprep(&["prepare", "--yes", "--config", "/run/config.toml"]).exits(0);
+        assert!(live.fstab().contains("#guestprep[fstab-data-disk]"));
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert_same(&before, &live.state(), "the flag is not back");
+
+        live.chattr("-i", "/etc/fstab");
+        live.chattr("+a", "/etc/fstab");
+        live.guestprep(&["prepare", "--yes"]).exits(4).says("append-only");
+    });
+}
+
+#[test]
+fn a_read_only_etc_is_said_before_anything_is_touched() {
+    alone(&[], |live| {
+        live.data();
+        run(&["mount", "--bind", &live.at("/etc"), &live.at("/etc")]);
+        run(&["mount", "-o", "remount,bind,ro", &live.at("/etc")]);
+        let before = live.state();
+        live.guestprep(&["prepare", "--yes"]).exits(4).says("read-only").says("/etc/fstab");
+        assert_same(&before, &live.state(), "a refused prepare changed the guest");
+    });
+}
+
+#[test]
+fn a_full_root_filesystem_loses_nothing() {
+    alone(&[], |live| {
+        live.data();
+        fill(&live.at("/var/full"));
+        let before = live.state();
+        // The journal has room, so that it is fstab that cannot be written.
+        live.guestprep(&["prepare", "--yes", "--state-dir", "/run/state"])
+            .exits(4)
+            .says("cannot replace /etc/fstab: No space left on device")
+            .says("undone");
+        assert_same(&before, &live.state(), "a failed prepare changed the guest");
+    });
+}
+
+#[test]
+fn a_full_state_directory_loses_nothing() {
+    alone(&[], |live| {
+        live.data();
+        fs::create_dir(live.at("/run/state")).expect("a directory");
+        run(&["mount", "-t", "tmpfs", "-o", "size=64k", "state", &live.at("/run/state")]);
+        fill(&live.at("/run/state/full"));
+        let before = live.state();
+        let args = ["prepare", "--yes", "--state-dir", "/run/state"];
+        live.guestprep(&args).exits(4).says("No space left on device").says("/run/state");
+        assert_same(&before, &live.state(), "a failed prepare changed the guest");
+        fs::remove_file(live.at("/run/state/full")).expect("the filler");
+        live.guestprep(&args).exits(0);
+        fill(&live.at("/run/state/full"));
+        // Undone all the same: what the journal cannot take, the next command sees is done.
+        live.guestprep(&["rollback", "--yes", "--state-dir", "/run/state"]).exits(0);
+        assert_same(&before, &live.state(), "rollback did not give the guest back");
+        fs::remove_file(live.at("/run/state/full")).expect("the filler");
+        live.guestprep(&["runs", "--state-dir", "/run/state"]).exits(0);
+        assert_same(&before, &live.state(), "the next command changed the guest");
+    });
+}
+
+#[test]
+fn without_root_it_judges_what_it_can_and_changes_nothing() {
+    alone(&[], |live| {
+        live.data();
+        let before = live.state();
+        let nobody = |args: &[&str]| {
+            let user = ["--userspec=65534:65534", "--groups="];
+            let root = live.root.to_str().expect("UTF-8");
+            let argv = [&user[..], &[root, GUESTPREP], args].concat();
+            std::process::Command::new("chroot").args(argv).output().expect("chroot")
+        };
+        let audit = nobody(&["audit", "--format", "json"]);
+        assert_eq!(audit.status.code(), Some(1), "{audit:?}");
+        let report: serde_json::Value = serde_json::from_slice(&audit.stdout).expect("a report");
+        let verdict = |id: &str| {
+            let checks = report["checks"].as_array().expect("checks");
+            checks.iter().find(|c| c["id"] == id).expect("the check")["verdict"].clone()
+        };
+        assert_eq!(verdict("fstab-data-disk"), "fail");
+        // It may not read /etc/shadow.
+        assert_eq!(verdict("root-account-missing"), "unknown");
+        for args in [&["prepare", "--yes"][..], &["rollback", "--yes"], &["umount", "/data"]] {
+            let done = nobody(args);
+            assert_eq!(done.status.code(), Some(2), "{done:?}");
+            assert!(String::from_utf8_lossy(&done.stderr).contains("needs root"), "{done:?}");
+        }
+        assert_same(&before, &live.state(), "an ordinary user changed the guest");
+    });
+}
+
+/// Fill a filesystem with a file.
+fn fill(path: &str) {
+    let mut file = fs::File::create(path).expect("a file");
+    let mut size = 65_536;
+    while size > 0 {
+        let written = std::io::Write::write_all(&mut file, &vec![1; size]);
+        if written.is_err() {
+            size /= 2;
+        }
+    }
+}
