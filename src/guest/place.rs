@@ -106,10 +106,13 @@ impl Guest {
             });
         }
         Ok(match found.first() {
-            Some(device) => Place::Data {
-                device: Some(*device),
-                disk: disks.names(&disks.disks_under(*device)),
-            },
+            Some(device) => {
+                let mut under = disks.disks_under(*device);
+                if under.iter().any(|disk| !self.is_system(*disk)) {
+                    under.retain(|disk| !self.is_system(*disk));
+                }
+                Place::Data { device: Some(*device), disk: disks.names(&under) }
+            }
             None => Place::Missing,
         })
     }
@@ -375,7 +378,7 @@ enum Linked {
 
 /// Whether a by-id name is made of the disk's serial number, which a clone's disk does not share.
 /// The names that are made of what the disk holds (device mapper, md, LVM) are copied with it.
-fn is_serial_link(source: &Source) -> bool {
+pub fn is_serial_link(source: &Source) -> bool {
     let (Source::DiskLink { kind: LinkKind::Id, value } | Source::Id(value)) = source else {
         return false;
     };
