@@ -15,6 +15,14 @@ fn hold(live: &Live, script: &str) -> Running {
 
 fn refused(live: &Live, holder: &Running, command: &str, path: &str) {
     let before = live.state();
+    let report = live.guestprep(&["audit", "--format", "json"]).exits(1).json();
+    let checks = report["checks"].as_array().expect("checks");
+    let mounted =
+        checks.iter().find(|check| check["id"] == "data-disk-mounted").expect("the check");
+    let found = &mounted["findings"][0];
+    assert_eq!(found["key"], "busy");
+    let holders = found["values"]["holders"].as_str().expect("holders");
+    assert!(holders.contains(&format!("pid {} ({command}", holder.pid())), "{holders}");
     live.guestprep(&["prepare", "--yes"])
         .exits(1)
         .says("nothing was changed")
