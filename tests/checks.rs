@@ -41,20 +41,23 @@ fn case(path: &Path) -> datatest_stable::Result<()> {
     repair(spec, &case, &fixture, &verdict)
 }
 
-/// Mend what the findings offer to mend, see the check pass, roll back and see the tree as it was:
-/// content and metadata. To be written on `change/`; until then a fix is only seen to be declared.
+/// Mend what the findings offer to mend, see the check pass, roll back and see the tree as it was.
+/// Flags can only be set again by root, owners only be given back by it.
 fn repair(
     spec: &CheckSpec,
-    _case: &Case,
-    _fixture: &Fixture,
+    case: &Case,
+    fixture: &Fixture,
     verdict: &Verdict,
 ) -> datatest_stable::Result<()> {
-    if let Verdict::Fail(findings) = verdict
-        && spec.fix.is_none()
-        && findings.iter().any(|finding| !finding.fix.is_empty())
-    {
+    let findings = match verdict {
+        Verdict::Fail(findings) | Verdict::Unknown { findings, .. } => findings,
+        Verdict::Pass | Verdict::NotApplicable(_) => return Ok(()),
+    };
+    if spec.fix.is_none() && findings.iter().any(|finding| !finding.fix.is_empty()) {
         return Err(format!("{} offers a repair that its text does not declare", spec.id).into());
     }
+    let judge = |guest: &Guest| judge(spec, guest);
+    common::repair::repair(spec.id, &fixture.root, &|| case.guest(fixture), &judge)?;
     Ok(())
 }
 

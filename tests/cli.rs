@@ -59,7 +59,11 @@ const ROOT: &[u8] = b"UUID=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee / ext4 defaults 
 fn a_root_that_is_missing_or_a_file_is_wrong_use() {
     let gone = run(&["audit", "--root", "/nowhere/at/all"]);
     assert_eq!(gone.code, 2);
-    assert!(gone.err.contains("cannot open /nowhere/at/all: No such file or directory"), "{}", gone.err);
+    assert!(
+        gone.err.contains("cannot open /nowhere/at/all: No such file or directory"),
+        "{}",
+        gone.err
+    );
     let file = run(&["audit", "--root", "Cargo.toml"]);
     assert_eq!(file.code, 2);
     assert!(file.err.contains("it is not a directory"), "{}", file.err);
@@ -71,7 +75,11 @@ fn an_unknown_configuration_key_is_named_with_line_and_column() {
     let (_dir, path) = config("profile = \"clone\"\n\n[mounts]\ndata-disk = \"keep\"\n");
     let run = run(&["audit", "--config", &path]);
     assert_eq!(run.code, 2);
-    assert!(run.err.contains(&format!("{path}: line 4, column 1: unknown field `data-disk`")), "{}", run.err);
+    assert!(
+        run.err.contains(&format!("{path}: line 4, column 1: unknown field `data-disk`")),
+        "{}",
+        run.err
+    );
     assert!(run.out.is_empty());
 }
 
@@ -105,8 +113,12 @@ fn prepare_asks_nobody_and_changes_nothing_without_a_terminal() {
 fn the_exit_code_is_the_verdict() {
     let (_dir, ready) = tree(ROOT);
     let (_dir2, not_ready) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
-    let (_dir3, unsure) = tree(&[ROOT, b"UUID=11111111-1111-1111-1111-111111111111 /data ext4 defaults 0 2\n"].concat());
-    for (root, code, word) in [(&ready, 0, "READY"), (&not_ready, 1, "NOT READY"), (&unsure, 3, "UNDETERMINED")] {
+    let (_dir3, unsure) = tree(
+        &[ROOT, b"UUID=11111111-1111-1111-1111-111111111111 /data ext4 defaults 0 2\n"].concat(),
+    );
+    for (root, code, word) in
+        [(&ready, 0, "READY"), (&not_ready, 1, "NOT READY"), (&unsure, 3, "UNDETERMINED")]
+    {
         let run = run(&["audit", "--root", root.to_str().unwrap()]);
         assert_eq!(run.code, code, "{}{}", run.out, run.err);
         assert!(run.out.starts_with(word), "{}", run.out);
@@ -124,7 +136,8 @@ fn json_goes_to_standard_output_alone_and_has_the_schema() {
     assert_eq!(report["schema"], "guestprep.report/1");
     assert_eq!(report["verdict"], "not-ready");
     assert_eq!(report["guest"]["mode"], "root");
-    let check = report["checks"].as_array().unwrap().iter().find(|c| c["id"] == "fstab-data-disk").unwrap();
+    let check =
+        report["checks"].as_array().unwrap().iter().find(|c| c["id"] == "fstab-data-disk").unwrap();
     let finding = &check["findings"][0];
     assert_eq!(finding["subject"], serde_json::json!({"path": "/etc/fstab", "line": 2}));
     assert_eq!(finding["impact"], "stops-boot");
@@ -150,8 +163,10 @@ fn an_fstab_of_garbage_is_judged_line_by_line_and_never_ready() {
 #[test]
 fn a_waiver_keeps_the_finding_and_lets_the_guest_pass() {
     let (_dir, root) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
-    let (_dir2, path) = config("[checks.fstab-data-disk]\nwaive = \"the image carries it, until 2999-01-01\"\n");
-    let run = run(&["audit", "--format", "json", "--config", &path, "--root", root.to_str().unwrap()]);
+    let (_dir2, path) =
+        config("[checks.fstab-data-disk]\nwaive = \"the image carries it, until 2999-01-01\"\n");
+    let run =
+        run(&["audit", "--format", "json", "--config", &path, "--root", root.to_str().unwrap()]);
     let report: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!(run.code, 0, "{}", run.out);
     assert_eq!(report["waived"][0]["id"], "fstab-data-disk");
@@ -171,7 +186,8 @@ fn the_two_languages_say_the_same_things() {
     let root = root.to_str().unwrap();
     let zh = run(&["audit", "--lang", "zh", "--root", root]);
     assert!(zh.out.contains("数据盘"), "{}", zh.out);
-    let by_locale = guestprep().env("LANG", "zh_CN.UTF-8").args(["audit", "--root", root]).output().unwrap();
+    let by_locale =
+        guestprep().env("LANG", "zh_CN.UTF-8").args(["audit", "--root", root]).output().unwrap();
     assert_eq!(String::from_utf8(by_locale.stdout).unwrap(), zh.out);
 }
 

@@ -104,8 +104,8 @@ impl Texts {
         let mut out = String::with_capacity(template.len() + 32);
         let mut rest = template;
         while let Some(open) = rest.find('{') {
-            out.push_str(&rest[..open]);
             let Some(close) = rest[open..].find('}') else { break };
+            out.push_str(&rest[..open]);
             let name = &rest[open + 1..open + close];
             match values.get(name) {
                 Some(value) => out.push_str(value),

@@ -231,7 +231,7 @@ fn loops_inside(
         .devices
         .iter()
         .filter_map(|device| match &device.kind {
-            DeviceKind::Loop { file, autoclear } if file.is_below(target) => {
+            DeviceKind::Loop { file, autoclear, .. } if file.is_below(target) => {
                 let held_here = mounts
                     .holding(file.as_bytes())
                     .is_some_and(|m| m.mount_point.value == target.as_bytes());

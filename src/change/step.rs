@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::guest::Guest;
-use crate::model::{Action, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
+use crate::model::{Action, ByteString, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
 use crate::parse::lines::{self, LineEnding};
 use crate::sys::write::{RootMut, Spot};
 use crate::sys::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Time};
@@ -76,8 +76,13 @@ pub enum Undo {
 pub enum UnitBefore {
     /// Nothing.
     Absent,
-    /// A link, by its target.
-    Link(String),
+    /// A link.
+    Link {
+        /// Where it points.
+        target: ByteString,
+        /// What it was.
+        attributes: Attributes,
+    },
     /// A unit file.
     File {
         /// Under what name the run keeps its content.
@@ -135,10 +140,10 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
             let directory = spot.dir.times()?;
             let before = match spot.attributes()? {
                 None => UnitBefore::Absent,
-                Some(a) if a.kind == FileKind::Symlink => {
-                    let target = spot.link_target()?.unwrap_or_default();
-                    UnitBefore::Link(String::from_utf8_lossy(&target).into_owned())
-                }
+                Some(attributes) if attributes.kind == FileKind::Symlink => UnitBefore::Link {
+                    target: ByteString::from(spot.link_target()?.unwrap_or_default()),
+                    attributes,
+                },
                 Some(_) => {
                     let (content, attributes) = read_whole(&spot)?;
                     let saved = format!("saved-{}", step.id);
@@ -192,7 +197,7 @@ pub fn take(guest: &Guest, root: &RootMut, step: &Step, undo: &Undo) -> Result<A
         (Action::Unit { .. }, Undo::Unit { path, .. }) => {
             let spot = root.spot(path)?;
             spot.remove()?;
-            spot.link_to("/dev/null")?;
+            spot.link_to(b"/dev/null")?;
             Ok(After { directory_modified: Some(spot.dir.times()?.1) })
         }
         _ => Err(Error::new("take", &step.id, ErrorKind::Other, "its undo is of another kind")),

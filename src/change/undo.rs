@@ -239,10 +239,15 @@ fn undo_unit(spot: &Spot, run: &Run, before: &UnitBefore, open: &Open) -> Result
     match before {
         UnitBefore::Absent if absent => {}
         UnitBefore::Absent if is_mask => spot.remove()?,
-        UnitBefore::Link(target) if spot.link_target()?.as_deref() == Some(target.as_bytes()) => {}
-        UnitBefore::Link(target) if is_mask || absent => {
-            spot.remove()?;
-            spot.link_to(target)?;
+        UnitBefore::Link { target, attributes } => {
+            if is_mask || absent {
+                spot.remove()?;
+                spot.link_to(target.as_bytes())?;
+            } else if spot.link_target()?.as_deref() != Some(target.as_bytes()) {
+                return Err(changed_since("unmask", &spot.path));
+            }
+            // Also where the link is right: a rollback may have been killed between the two.
+            spot.set_link_attributes(attributes)?;
         }
         UnitBefore::File { saved, attributes } if is_mask || absent => {
             let content = run.dir.read(saved.as_bytes(), MAX_FILE)?.unwrap_or_default();
@@ -252,12 +257,14 @@ fn undo_unit(spot: &Spot, run: &Run, before: &UnitBefore, open: &Open) -> Result
         }
         UnitBefore::File { attributes, .. }
             if spot.attributes()?.is_some_and(|now| now.restores(attributes)) => {}
-        _ => {
-            let cause = "it was changed after the run, and is left as it is";
-            return Err(Error::new("unmask", &spot.path, ErrorKind::Changed, cause));
-        }
+        _ => return Err(changed_since("unmask", &spot.path)),
     }
     Ok(())
+}
+
+fn changed_since(operation: &'static str, path: &GuestPath) -> Error {
+    let cause = "it was changed after the run, and is left as it is";
+    Error::new(operation, path, ErrorKind::Changed, cause)
 }
 
 /// Mount what was unmounted, and see that it is mounted.

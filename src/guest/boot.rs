@@ -81,7 +81,8 @@ pub struct BootItem {
     pub origin: Origin,
     /// What it is.
     pub kind: ItemKind,
-    /// The source as written, escapes decoded.
+    /// The source as written, escapes decoded; or the device of `x-systemd.requires=`, where a
+    /// clone lacks that one.
     pub source_text: ByteString,
     /// What the source names.
     pub source: Source,
@@ -163,6 +164,7 @@ impl Boot {
 
 pub(super) fn read(guest: &Guest) -> Fact<Boot> {
     let init = guest.init()?;
+    let is_systemd = matches!(init, Init::Systemd | Init::Unknown);
     let mut items = Vec::new();
     if let Some(fstab) = guest.fstab()? {
         let waits = systemd::Waits::read(guest)?;
@@ -190,7 +192,11 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
                 Init::SysV => scripts::sysv_pull(guest, &fields),
                 Init::Upstart => scripts::upstart_pull(&fields),
             };
-            let place = guest.place(&source, target.as_ref())?;
+            let mut place = guest.place(&source, target.as_ref())?;
+            let mut source_text = ByteString::from(entry.source.value.as_slice());
+            if is_systemd && let Some(lacking) = systemd::lacking_device(guest, &options)? {
+                (source_text, place) = lacking;
+            }
             items.push(BootItem {
                 origin: Origin::Fstab(entry.line),
                 kind: match (is_swap, pull) {
@@ -198,7 +204,7 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
                     (false, Pull::OnAccess) => ItemKind::Automount,
                     (false, _) => ItemKind::Mount,
                 },
-                source_text: ByteString::from(entry.source.value.as_slice()),
+                source_text,
                 source,
                 target,
                 fstype: ByteString::from(entry.fstype.value.as_slice()),
@@ -212,7 +218,7 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
         }
     }
     read_crypttab(guest, init, &mut items)?;
-    if matches!(init, Init::Systemd | Init::Unknown) {
+    if is_systemd {
         systemd::read_units(guest, &mut items)?;
     }
     graph::link(&mut items);
@@ -227,7 +233,7 @@ fn read_crypttab(guest: &Guest, init: Init, items: &mut Vec<BootItem>) -> Fact<(
         let options = entry.options();
         let source = entry.source();
         let pull = match init {
-            Init::Systemd | Init::Unknown => systemd::crypttab_pull(&options),
+            Init::Systemd | Init::Unknown => systemd::crypttab_pull(guest, &options),
             // The scripts of SysV and upstart releases skip a volume whose device is not there.
             Init::SysV | Init::Upstart => scripts::crypttab_pull(&options),
         };

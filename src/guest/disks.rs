@@ -26,6 +26,8 @@ pub enum DeviceKind {
         file: GuestPath,
         /// Whether it goes when its last user goes: mount(8) made it for the file.
         autoclear: bool,
+        /// Where in the file it begins, in bytes: not 0 where it is one partition of several.
+        offset: u64,
     },
     /// Made of memory: ram, zram.
     Memory,
@@ -211,6 +213,7 @@ fn one(kernel: &Kernel, name: &str) -> Fact<Option<(BlockDevice, Vec<String>)>> 
         let kind = DeviceKind::Loop {
             file: GuestPath::new(&file),
             autoclear: text("loop/autoclear")?.as_deref() == Some("1"),
+            offset: text("loop/offset")?.and_then(|t| t.parse().ok()).unwrap_or(0),
         };
         (kind, Vec::new())
     } else if name.starts_with("ram") || name.starts_with("zram") {

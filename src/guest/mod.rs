@@ -35,7 +35,7 @@ pub use identity::Identity;
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
-pub use place::{Place, disk_of_kernel_name};
+pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};

@@ -15,6 +15,10 @@ use crate::model::GuestPath;
 use crate::parse::rpm_verify;
 use crate::sys::ErrorKind;
 
+/// The package that has Debian's and Ubuntu's release files. Where a derivative moved one to another
+/// package, what the file says is judged, not its digest.
+const OWNER: &str = "base-files";
+
 /// How long rpm may take. It verifies every file of the packages that own what is asked for,
 /// some tens of files.
 const RPM_LIMIT: Duration = Duration::from_secs(10);
@@ -56,25 +60,21 @@ impl Guest {
 
     fn ask_dpkg(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
         let mut found = BTreeMap::new();
+        // Some megabytes on a large guest: read for this alone and not kept.
         let status = self.root.read(&GuestPath::from("/var/lib/dpkg/status"), MAX_FILE)?;
         let Some(status) = status else { return Ok(found) };
-        let sums =
-            self.root.read(&GuestPath::from("/var/lib/dpkg/info/base-files.md5sums"), MAX_FILE)?;
-        let sums = sums.unwrap_or_default();
-        let mut digests = conffiles(&status, paths);
+        let sums = GuestPath::from("/var/lib/dpkg/info/base-files.md5sums");
+        let sums = self.root.read(&sums, MAX_FILE)?.unwrap_or_default();
+        let stanza = stanza(&status, OWNER);
         for path in paths {
             // /etc/os-release is a link to the file that the package has; where an administrator
             // put a file in its place, that file has to be the same.
             let listed = if *path == "/etc/os-release" { "/usr/lib/os-release" } else { *path };
-            if let Some(digest) = listed_sum(&sums, listed.as_bytes()) {
-                digests.entry((*path).to_owned()).or_insert(("base-files".to_owned(), digest));
-            }
-        }
-        for (path, (package, digest)) in digests {
-            let Some(content) = self.file(&path)? else { continue };
+            let digest = conffile(stanza, path).or_else(|| listed_sum(&sums, listed.as_bytes()));
+            let (Some(digest), Ok(Some(content))) = (digest, self.file(path)) else { continue };
             let same = hex(&Md5::digest(content.as_slice())) == digest;
             let state = if same { Installed::Same } else { Installed::Changed };
-            found.insert(path, Packaged { package, state });
+            found.insert((*path).to_owned(), Packaged { package: OWNER.to_owned(), state });
         }
         Ok(found)
     }
@@ -112,26 +112,38 @@ impl Guest {
     }
 }
 
-/// The package and digest of configuration files, from the `Conffiles` fields of dpkg's status
-/// (deb-conffiles(5)): ` /etc/issue 349d61a0e072d678e3e94923f0c3ce0e`. A line that ends in
-/// `obsolete` names a file that the package has no more.
-fn conffiles(status: &[u8], paths: &[&str]) -> BTreeMap<String, (String, String)> {
-    let mut found = BTreeMap::new();
-    let names: Vec<String> = paths.iter().map(|path| regex::escape(path)).collect();
-    let pattern = format!("(?m-u)^ ({}) ([0-9a-f]{{32}})$", names.join("|"));
-    let Ok(pattern) = Regex::new(&pattern) else { return found };
-    for captures in pattern.captures_iter(status) {
-        let text = |at: usize| String::from_utf8_lossy(&captures[at]).into_owned();
-        let above = &status[..captures.get(0).map_or(0, |whole| whole.start())];
-        let package = above
-            .rsplit(|b| *b == b'\n')
-            .find_map(|line| line.strip_prefix(b"Package: "))
-            .map(|name| String::from_utf8_lossy(name).trim().to_owned());
-        if let Some(package) = package {
-            found.insert(text(1), (package, text(2)));
+/// A package's paragraph in dpkg's status; empty when there is none. Found without looking at the
+/// lines of the others.
+fn stanza<'a>(status: &'a [u8], package: &str) -> &'a [u8] {
+    let head = format!("Package: {package}\n");
+    let find = |text: &'a [u8], literal: &str| {
+        Regex::new(&regex::escape(literal)).ok().and_then(|literal| literal.find(text))
+    };
+    let start = if status.starts_with(head.as_bytes()) {
+        0
+    } else {
+        match find(status, &format!("\n{head}")) {
+            Some(found) => found.start() + 1,
+            None => return &[],
         }
-    }
-    found
+    };
+    let rest = &status[start..];
+    &rest[..find(rest, "\n\n").map_or(rest.len(), |end| end.start())]
+}
+
+/// A configuration file's digest, from the field `Conffiles` of a paragraph (deb-conffiles(5)):
+/// ` /etc/issue 349d61a0e072d678e3e94923f0c3ce0e`. A line that ends in `obsolete` names a file
+/// that the package has no more.
+fn conffile(stanza: &[u8], path: &str) -> Option<String> {
+    let is_digest = |text: &[u8]| text.len() == 32 && text.iter().all(u8::is_ascii_hexdigit);
+    stanza
+        .split(|b| *b == b'\n')
+        .skip_while(|line| *line != b"Conffiles:")
+        .skip(1)
+        .take_while(|line| line.starts_with(b" "))
+        .filter_map(|line| line[1..].strip_prefix(path.as_bytes())?.strip_prefix(b" "))
+        .find(|digest| is_digest(digest))
+        .map(|digest| String::from_utf8_lossy(digest).into_owned())
 }
 
 /// The digest in a package's list of sums: `07d3...  usr/lib/os-release`.
@@ -150,19 +162,23 @@ fn hex(digest: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const STATUS: &[u8] =
-        b"Package: a\nConffiles:\n /etc/issue.d 00000000000000000000000000000000\n\
-        Description: names\n /etc/issue 11111111111111111111111111111111 in prose\n\n\
-        Package: base-files\nStatus: install ok installed\nConffiles:\n \
+    const STATUS: &[u8] = b"Package: a\nConffiles:\n /etc/issue 00000000000000000000000000000000\n\
+        Description: Package: base-files\n\nPackage: base-files\nStatus: install ok installed\nConffiles:\n \
+        /etc/issue.d 11111111111111111111111111111111\n \
         /etc/issue 22222222222222222222222222222222\n \
         /etc/issue.net 33333333333333333333333333333333 obsolete\n \
-        /etc/debian_version newconffile\n";
+        /etc/debian_version newconffile\nDescription: x\n /etc/motd 44444444444444444444444444444444\n\n\
+        Package: base-files-extra\nConffiles:\n /etc/motd 55555555555555555555555555555555\n";
 
     #[test]
-    fn a_conffile_is_found_with_its_package() {
-        let found = conffiles(STATUS, &["/etc/issue", "/etc/issue.net", "/etc/debian_version"]);
-        let want = ("base-files".to_owned(), "2".repeat(32));
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("/etc/issue".to_owned(), want)]);
+    fn a_conffile_is_found_in_its_own_paragraph() {
+        let base = stanza(STATUS, "base-files");
+        assert_eq!(conffile(base, "/etc/issue"), Some("2".repeat(32)));
+        for path in ["/etc/issue.net", "/etc/debian_version", "/etc/motd"] {
+            assert_eq!(conffile(base, path), None, "{path}");
+        }
+        assert_eq!(conffile(stanza(STATUS, "a"), "/etc/issue"), Some("0".repeat(32)));
+        assert_eq!(stanza(STATUS, "issue"), b"");
     }
 
     #[test]

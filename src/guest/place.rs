@@ -106,10 +106,13 @@ impl Guest {
             });
         }
         Ok(match found.first() {
-            Some(device) => Place::Data {
-                device: Some(*device),
-                disk: disks.names(&disks.disks_under(*device)),
-            },
+            Some(device) => {
+                let mut under = disks.disks_under(*device);
+                if under.iter().any(|disk| !self.is_system(*disk)) {
+                    under.retain(|disk| !self.is_system(*disk));
+                }
+                Place::Data { device: Some(*device), disk: disks.names(&under) }
+            }
             None => Place::Missing,
         })
     }
@@ -145,7 +148,7 @@ impl Guest {
             if system.contains(&disk) || matches!(disks.devices[disk].kind, DeviceKind::Memory) {
                 continue;
             }
-            if let DeviceKind::Loop { file, autoclear: true } = &disks.devices[disk].kind
+            if let DeviceKind::Loop { file, autoclear: true, .. } = &disks.devices[disk].kind
                 && self.stat(file)?.is_some()
             {
                 let mount = self.mounts()?.holding(file.as_bytes());
@@ -308,12 +311,12 @@ impl Guest {
             return Ok(Place::System { device: Some(device) });
         }
         let SystemDisks::Known(known) = system else { return self.place_in_tree(source) };
-        // A filesystem without a partition table below it is one of several that make the guest.
-        let whole = known.iter().any(|disk| disks.children(*disk).next().is_some());
-        if whole {
-            return Ok(Place::Missing);
-        }
-        self.place_in_tree(source)
+        // A loop device that begins inside its file shows one partition of a disk whose others are
+        // not seen; everything else is the whole disk, and what is not on it is nowhere.
+        let is_part = known.iter().any(|disk| {
+            matches!(disks.devices[*disk].kind, DeviceKind::Loop { offset, .. } if offset > 0)
+        });
+        if is_part { self.place_in_tree(source) } else { Ok(Place::Missing) }
     }
 
     /// A bare tree: what its fstab mounts as the system is the system; a kernel name of another
@@ -375,7 +378,7 @@ enum Linked {
 
 /// Whether a by-id name is made of the disk's serial number, which a clone's disk does not share.
 /// The names that are made of what the disk holds (device mapper, md, LVM) are copied with it.
-fn is_serial_link(source: &Source) -> bool {
+pub fn is_serial_link(source: &Source) -> bool {
     let (Source::DiskLink { kind: LinkKind::Id, value } | Source::Id(value)) = source else {
         return false;
     };

@@ -9,6 +9,7 @@ use super::{Fact, Family, Guest, Mode, Os};
 use crate::model::GuestPath;
 use crate::parse::os_release::OsRelease;
 use crate::parse::release_file::{self, Release};
+use crate::sys::FileKind;
 
 /// The form of a release file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,8 +186,16 @@ impl Guest {
 
     fn release_file(&self, path: &'static str, kind: ReleaseKind) -> Fact<ReleaseFile> {
         let guest_path = GuestPath::from(path);
-        let content = self.file(path);
-        let target = self.root().read_link(&guest_path)?;
+        // Most of the names are not there, which one look tells.
+        let kind_of_entry = self.root().lstat(&guest_path)?.map(|entry| entry.kind);
+        let content = match kind_of_entry {
+            Some(_) => self.file(path),
+            None => Ok(None),
+        };
+        let target = match kind_of_entry {
+            Some(FileKind::Symlink) => self.root().read_link(&guest_path)?,
+            _ => None,
+        };
         let target = target.map(|target| guest_path.parent().join(&target));
         let is_absent = matches!(content, Ok(None));
         let into_run = |to: &GuestPath| {
@@ -199,7 +208,7 @@ impl Guest {
             Ok(Some(content)) => said(kind, content),
             _ => None,
         };
-        let attributes = self.stat(&guest_path)?;
+        let attributes = if is_absent { None } else { self.stat(&guest_path)? };
         Ok(ReleaseFile {
             path,
             kind,

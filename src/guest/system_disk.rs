@@ -36,7 +36,12 @@ pub(super) fn find(guest: &Guest) -> Fact<SystemDisks> {
     if let Some(wanted) = &guest.policy.system_disk
         && guest.kernel.is_some()
     {
-        return named(guest, wanted);
+        let mut system = named(guest, wanted)?;
+        // What the guest runs from is the system, whatever else is named.
+        if let Ok(SystemDisks::Known(seen)) = live(guest) {
+            system.extend(seen);
+        }
+        return Ok(SystemDisks::Known(system));
     }
     match guest.mode {
         Mode::Live => live(guest),
@@ -45,16 +50,16 @@ pub(super) fn find(guest: &Guest) -> Fact<SystemDisks> {
 }
 
 /// The disk that the operator named with `--system-disk`.
-fn named(guest: &Guest, wanted: &str) -> Fact<SystemDisks> {
+fn named(guest: &Guest, wanted: &str) -> Fact<BTreeSet<usize>> {
     let disks = guest.disks()?;
     let name = wanted.strip_prefix("/dev/").unwrap_or(wanted);
     if let Some(device) = disks.by_name(name).or_else(|| disks.by_mapped_name(name)) {
-        return Ok(SystemDisks::Known(disks.disks_under(device).into_iter().collect()));
+        return Ok(disks.disks_under(device).into_iter().collect());
     }
     let uuid = wanted.strip_prefix("UUID=").unwrap_or(wanted).as_bytes();
     for at in 0..disks.devices.len() {
         if guest.identity(at).is_ok_and(|identity| identity.uuid.as_deref() == Some(uuid)) {
-            return Ok(SystemDisks::Known(disks.disks_under(at).into_iter().collect()));
+            return Ok(disks.disks_under(at).into_iter().collect());
         }
     }
     Err(Unknown(format!("--system-disk {wanted}: there is no such disk or filesystem")))

@@ -137,7 +137,7 @@ fn record(guest: &Guest, disks: &Disks, mount: &Mount) -> MountRecord {
 fn loop_file(guest: &Guest, disks: &Disks, mount: &Mount) -> Option<GuestPath> {
     let devices = guest.devices_of_mount(mount).ok().flatten()?;
     devices.iter().find_map(|at| match &disks.devices[*at].kind {
-        DeviceKind::Loop { file, autoclear: true } => Some(file.clone()),
+        DeviceKind::Loop { file, autoclear: true, .. } => Some(file.clone()),
         _ => None,
     })
 }

@@ -75,6 +75,7 @@ mod tests {
             inodes: 0,
             inodes_free: 0,
             read_only: false,
+            id: 0,
         };
         assert_eq!(keys(&used(790)), []);
         assert_eq!(keys(&used(791)), [("space-low", "80".to_owned())]);
@@ -89,8 +90,15 @@ mod tests {
 
     #[test]
     fn a_filesystem_of_no_size_is_not_judged() {
-        let nothing =
-            FsUse { size: 0, available: 0, free: 0, inodes: 0, inodes_free: 0, read_only: false };
+        let nothing = FsUse {
+            size: 0,
+            available: 0,
+            free: 0,
+            inodes: 0,
+            inodes_free: 0,
+            read_only: false,
+            id: 0,
+        };
         assert_eq!(keys(&nothing), []);
         assert_eq!(percent(u64::MAX, u64::MAX), Some(100));
     }

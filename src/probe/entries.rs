@@ -1,7 +1,7 @@
 //! What the probes of /etc/fstab share: its lines beside what boot makes of them.
 
 use super::Guest;
-use crate::guest::{Boot, BootItem, Unknown};
+use crate::guest::{Boot, BootItem, SYSTEM_TARGETS, Unknown};
 use crate::model::{ByteString, Edit, Finding, GuestPath, LineChange, Subject};
 
 /// The entries of /etc/fstab with what boot makes of them.
@@ -46,6 +46,18 @@ impl Entry<'_> {
             .with("source", &self.item.source_text)
             .with("target", self.item.shown_target())
             .evidence(ByteString::from(self.raw))
+    }
+
+    /// Whether the entry mounts a part of the system. Nothing of that is taken away: which
+    /// filesystem belongs there only a person can say.
+    pub fn is_of_the_system(&self) -> bool {
+        let target = self.item.target.as_ref();
+        target.is_some_and(|target| {
+            SYSTEM_TARGETS
+                .iter()
+                .chain(&["/var"])
+                .any(|system| target.as_bytes() == system.as_bytes())
+        })
     }
 
     /// An edit of this entry's line.

@@ -2,9 +2,9 @@
 
 use super::entries::{self, Entry};
 use super::{Answer, Guest};
-use crate::guest::{Absence, Place, Pull};
+use crate::guest::{Absence, DeviceKind, Place, Pull, is_serial_link};
 use crate::model::{DataDisks, Edit, Finding, Impact, LineChange, Verdict};
-use crate::parse::source::Source;
+use crate::parse::source::{LinkKind, Source};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
@@ -33,8 +33,7 @@ pub fn judge(guest: &Guest) -> Answer {
             DataDisks::Nofail => {
                 findings.push(found(entry, &entries, disk, without_waiting(entry)))
             }
-            DataDisks::Keep if own => findings.extend(kept(guest, entry)),
-            DataDisks::Keep => {}
+            DataDisks::Keep => findings.extend(kept(guest, entry, own)),
         }
     }
     Ok(Verdict::from_parts(findings, doubts))
@@ -58,7 +57,8 @@ fn found(entry: &Entry, entries: &entries::Entries, disk: &str, change: LineChan
             Impact::Harmless => "harmless",
         }),
     };
-    let finding = finding.with("disk", disk).impact(impact).fix([entry.edit(change)]);
+    let fix = (!entry.is_of_the_system()).then(|| entry.edit(change));
+    let finding = finding.with("disk", disk).impact(impact).fix(fix);
     match impact {
         Impact::DelaysBoot => finding.with("seconds", entry.item.seconds()),
         _ => finding,
@@ -75,26 +75,41 @@ fn without_waiting(entry: &Entry) -> LineChange {
 }
 
 /// Under the policy `keep` the image carries the data disk's snapshot: the entry stays, and has to
-/// find the new disk whatever it is called, and to let boot go on without it.
-fn kept(guest: &Guest, entry: &Entry) -> Vec<Finding> {
+/// find the new disk whatever it is called, and to let boot go on without it. What depends on it
+/// has to let boot go on too, and names nothing of the disk: `own` is false for it.
+fn kept(guest: &Guest, entry: &Entry, own: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if entry.item.impact() != Impact::Harmless {
         findings.push(
             entry
                 .finding("keep-without-nofail")
                 .impact(entry.item.impact())
-                .fix([entry.edit(without_waiting(entry))]),
+                .fix((!entry.is_of_the_system()).then(|| entry.edit(without_waiting(entry)))),
         );
     }
-    if matches!(entry.item.source, Source::Path(_))
-        && !entry.item.source_text.as_bytes().starts_with(b"/dev/mapper/")
-    {
-        let uuid = match entry.item.place {
-            Place::Data { device: Some(device), .. } => entries::uuid_of(guest, device),
-            _ => None,
-        };
+    let device = match entry.item.place {
+        Place::Data { device, .. } => device,
+        _ => None,
+    };
+    if own && !is_stored_on_disk(guest, &entry.item.source, device) {
+        let uuid = device.and_then(|device| entries::uuid_of(guest, device));
         let fix: Option<Edit> = uuid.map(|uuid| entry.edit(entries::by_uuid(&uuid)));
         findings.push(entry.finding("keep-unstable").fix(fix));
     }
     findings
+}
+
+/// Whether a name is made of what the disk holds, so that a disk made from its snapshot has it too.
+/// The kernel's names, serial numbers and slots are not.
+fn is_stored_on_disk(guest: &Guest, source: &Source, device: Option<usize>) -> bool {
+    match source {
+        Source::Path(path) => {
+            path.starts_with(b"/dev/mapper/")
+                || device.zip(guest.disks().ok()).is_some_and(|(device, disks)| {
+                    matches!(disks.devices[device].kind, DeviceKind::Mapped { .. })
+                })
+        }
+        Source::DiskLink { kind: LinkKind::Path, .. } => false,
+        other => !is_serial_link(other),
+    }
 }

@@ -51,12 +51,6 @@ fn found(entry: &Entry, on: &str) -> Finding {
         Impact::DelaysBoot => finding.with("seconds", entry.item.seconds()),
         _ => finding,
     };
-    // The system's own mounts are needed: that one of them names nothing is for a person to mend.
-    let needed = entry.item.target.as_ref().is_some_and(|target| {
-        ["/", "/boot", "/boot/efi", "/efi", "/usr", "/var"]
-            .iter()
-            .any(|t| target.as_bytes() == t.as_bytes())
-    });
-    let fix = (!needed).then(|| entry.edit(LineChange::Park));
+    let fix = (!entry.is_of_the_system()).then(|| entry.edit(LineChange::Park));
     finding.impact(impact).fix(fix)
 }

@@ -5,15 +5,17 @@
 //! the kernel is older than 5.6). A thing is first asked what it is and only then opened, so that
 //! a FIFO never blocks and a device never notices. A `Root` only reads.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use pathrs::flags::OpenFlags;
-use rustix::fs::{AtFlags, IFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
+use rustix::io::Errno;
 
 use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result};
 use crate::model::{ByteString, GuestPath};
@@ -26,7 +28,14 @@ const MAX_NAMES: usize = 65_536;
 pub struct Root {
     inner: pathrs::Root,
     path: PathBuf,
+    /// Whether openat2(2) works here. Where it does it is asked directly: libpathrs makes the same
+    /// call, but explains every path that is not there with a dozen more.
+    has_openat2: Cell<bool>,
 }
+
+/// openat2 gives up with EAGAIN when something on the path was renamed meanwhile; this often it
+/// is asked again.
+const RACES: usize = 32;
 
 /// Space and inodes of a filesystem, as statvfs(3) gives them to a caller without privilege.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +69,7 @@ impl Root {
             return Err(Error::new("open", shown, ErrorKind::NotRegular, "it is not a directory"));
         }
         let inner = pathrs::Root::open(&full).map_err(|e| Error::pathrs("open", &shown, &e))?;
-        Ok(Self { inner, path: full })
+        Ok(Self { inner, path: full, has_openat2: Cell::new(true) })
     }
 
     /// Where the root lies on this machine.
@@ -85,9 +94,9 @@ impl Root {
     /// # Errors
     /// As [`Root::stat`].
     pub fn lstat(&self, path: &GuestPath) -> Result<Option<Attributes>> {
-        match self.inner.resolve_nofollow(as_path(path)) {
-            Ok(handle) => self.attributes(handle.as_fd(), path, "look at").map(Some),
-            Err(e) => absent(Error::pathrs("look at", path, &e)),
+        match self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW, "look at")? {
+            Some(fd) => self.attributes(&fd, path, "look at").map(Some),
+            None => Ok(None),
         }
     }
 
@@ -121,12 +130,10 @@ impl Root {
         }
         // O_NONBLOCK and the second look: should the name be changed to a FIFO in between, the
         // open returns at once and the file is refused.
-        let flags = OpenFlags::O_RDONLY | OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY;
-        let file = match self.inner.open_subpath(as_path(path), flags) {
-            Ok(file) => file,
-            Err(e) => return absent(Error::pathrs("read", path, &e)),
-        };
-        let opened = self.attributes(file.as_fd(), path, "read")?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let Some(fd) = self.open_at(path, flags, "read")? else { return Ok(None) };
+        let file = File::from(fd);
+        let opened = self.attributes(&file, path, "read")?;
         if !opened.same_inode(&seen) {
             return Err(Error::new("read", path, ErrorKind::Changed, "it was replaced meanwhile"));
         }
@@ -138,11 +145,13 @@ impl Root {
     /// # Errors
     /// As [`Root::stat`].
     pub fn read_link(&self, path: &GuestPath) -> Result<Option<Vec<u8>>> {
-        match self.inner.readlink(as_path(path)) {
-            Ok(target) => Ok(Some(target.into_os_string().into_vec())),
-            // EINVAL: there is something, and it is no link.
-            Err(e) if e.kind() == pathrs::error::ErrorKind::OsError(Some(EINVAL)) => Ok(None),
-            Err(e) => absent(Error::pathrs("read the link", path, &e)),
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let Some(fd) = self.open_at(path, flags, "read the link")? else { return Ok(None) };
+        match rustix::fs::readlinkat(&fd, "", Vec::new()) {
+            Ok(target) => Ok(Some(target.into_bytes())),
+            // There is something, and it is no link (readlinkat(2) with an empty path).
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(e) => Err(Error::errno("read the link", path, e)),
         }
     }
 
@@ -151,11 +160,8 @@ impl Root {
     /// # Errors
     /// When it is not a directory or holds an absurd number of names.
     pub fn list(&self, path: &GuestPath) -> Result<Option<Vec<Vec<u8>>>> {
-        let flags = OpenFlags::O_RDONLY | OpenFlags::O_DIRECTORY | OpenFlags::O_NONBLOCK;
-        let directory = match self.inner.open_subpath(as_path(path), flags) {
-            Ok(file) => file,
-            Err(e) => return absent(Error::pathrs("list", path, &e)),
-        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+        let Some(directory) = self.open_at(path, flags, "list")? else { return Ok(None) };
         let entries = rustix::fs::Dir::new(directory).map_err(|e| Error::errno("list", path, e))?;
         let mut names = Vec::new();
         for entry in entries {
@@ -205,9 +211,7 @@ impl Root {
                 immutable: flags.contains(IFlags::IMMUTABLE),
                 append_only: flags.contains(IFlags::APPEND),
             })),
-            Err(rustix::io::Errno::NOTTY | rustix::io::Errno::OPNOTSUPP) => {
-                Ok(Some(InodeFlags::default()))
-            }
+            Err(Errno::NOTTY | Errno::OPNOTSUPP) => Ok(Some(InodeFlags::default())),
             Err(e) => Err(Error::errno("read the flags of", path, e)),
         }
     }
@@ -221,7 +225,7 @@ impl Root {
         let mut value = vec![0; 64 * 1024];
         match rustix::fs::fgetxattr(&file, name, &mut value) {
             Ok(length) => Ok(Some(value[..length].into())),
-            Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(None),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
             Err(e) => Err(Error::errno("read an attribute of", path, e)),
         }
     }
@@ -249,14 +253,60 @@ impl Root {
         &self,
         path: &GuestPath,
         operation: &'static str,
-    ) -> Result<Option<(pathrs::Handle, Attributes)>> {
-        match self.inner.resolve(as_path(path)) {
-            Ok(handle) => {
-                let attributes = self.attributes(handle.as_fd(), path, operation)?;
-                Ok(Some((handle, attributes)))
+    ) -> Result<Option<(OwnedFd, Attributes)>> {
+        let Some(fd) = self.open_at(path, OFlags::PATH, operation)? else { return Ok(None) };
+        let attributes = self.attributes(&fd, path, operation)?;
+        Ok(Some((fd, attributes)))
+    }
+
+    /// Open a path inside the root; `None` when it names nothing.
+    fn open_at(
+        &self,
+        path: &GuestPath,
+        flags: OFlags,
+        operation: &'static str,
+    ) -> Result<Option<OwnedFd>> {
+        if self.has_openat2.get() {
+            match self.openat2(path, flags) {
+                Ok(fd) => return Ok(Some(fd)),
+                Err(Errno::NOSYS) => self.has_openat2.set(false), // KERNEL(5.6): older ones lack it.
+                // EPERM: a seccomp filter from before openat2. EAGAIN: the path keeps moving.
+                Err(Errno::PERM | Errno::AGAIN) => {}
+                Err(e) => return absent(Error::errno(operation, path, e)),
             }
+        }
+        let opened = if flags.contains(OFlags::PATH) {
+            if flags.contains(OFlags::NOFOLLOW) {
+                self.inner.resolve_nofollow(as_path(path)).map(OwnedFd::from)
+            } else {
+                self.inner.resolve(as_path(path)).map(OwnedFd::from)
+            }
+        } else {
+            let flags = OpenFlags::from_bits_retain(flags.bits().into());
+            self.inner.open_subpath(as_path(path), flags).map(OwnedFd::from)
+        };
+        match opened {
+            Ok(fd) => Ok(Some(fd)),
             Err(e) => absent(Error::pathrs(operation, path, &e)),
         }
+    }
+
+    fn openat2(&self, path: &GuestPath, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        // Links of /proc that lead out of every root ("magic links") are not followed.
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = flags | OFlags::CLOEXEC;
+        let mut last = Errno::AGAIN;
+        for _ in 0..RACES {
+            match rustix::fs::openat2(&self.inner, as_path(path), flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) => last = Errno::AGAIN,
+                Err(e) => {
+                    last = e;
+                    break;
+                }
+                Ok(fd) => return Ok(fd),
+            }
+        }
+        Err(last)
     }
 
     fn attributes(
@@ -270,8 +320,6 @@ impl Root {
             .map_err(|e| Error::errno(operation, path, e))
     }
 }
-
-const EINVAL: i32 = 22;
 
 /// A path that names nothing is an answer, not a failure.
 fn absent<T>(error: Error) -> Result<Option<T>> {

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{IFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
 use super::root::as_path;
@@ -307,9 +307,24 @@ impl Spot {
     ///
     /// # Errors
     /// What the system says; an existing name is refused.
-    pub fn link_to(&self, target: &str) -> Result<()> {
+    pub fn link_to(&self, target: &[u8]) -> Result<()> {
         rustix::fs::symlinkat(target, self.dir.fd(), self.name.as_slice())
             .map_err(|e| Error::errno("link", &self.path, e))?;
+        self.dir.sync()
+    }
+
+    /// Give a symbolic link its owner and times; it has no mode of its own.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_link_attributes(&self, like: &Attributes) -> Result<()> {
+        let fail = |e: Errno| Error::errno("set the times of", &self.path, e);
+        let owner = Some(rustix::fs::Uid::from_raw(like.uid));
+        let group = Some(rustix::fs::Gid::from_raw(like.gid));
+        let (fd, name) = (self.dir.fd(), self.name.as_slice());
+        rustix::fs::chownat(&fd, name, owner, group, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+        let times = timestamps(like.accessed, like.modified);
+        rustix::fs::utimensat(&fd, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         self.dir.sync()
     }
 

@@ -7,6 +7,7 @@ use guestprep::guest::{Guest, Mode};
 use guestprep::model::{DataDisks, Policy, Umount};
 use serde::Deserialize;
 
+use super::disks::{Device, Disks};
 use super::fixture::{Fixture, Manifest};
 
 /// One `fixtures/checks/<check-id>/<case>/case.toml`.
@@ -34,6 +35,18 @@ pub struct Case {
     /// What the operator wants.
     #[serde(default)]
     pub policy: CasePolicy,
+    /// Sets of `fixtures/disks` that a live guest has beside its system disk.
+    #[serde(default)]
+    disks: Vec<String>,
+    /// More block devices; see [`Device`].
+    #[serde(default)]
+    device: Vec<Device>,
+    /// More lines of mountinfo.
+    #[serde(default)]
+    mounts: Vec<String>,
+    /// More lines of /proc/swaps.
+    #[serde(default)]
+    swaps: Vec<String>,
     /// See [`Manifest`].
     #[serde(default)]
     empty_dirs: Vec<PathBuf>,
@@ -96,7 +109,6 @@ pub struct CasePolicy {
     system: Vec<String>,
     system_disk: Option<String>,
     clear_flags: bool,
-    manual_only: Vec<String>,
 }
 
 impl Case {
@@ -116,6 +128,7 @@ impl Case {
         for path in &self.remove {
             fixture.remove(path);
         }
+        self.attach_disks(&fixture);
         fixture.apply(&Manifest {
             empty_dirs: self.empty_dirs.clone(),
             modes: self.modes.clone(),
@@ -124,6 +137,18 @@ impl Case {
             xattrs: self.xattrs.clone(),
         });
         fixture
+    }
+
+    fn attach_disks(&self, fixture: &Fixture) {
+        let own = Disks {
+            device: self.device.clone(),
+            mounts: self.mounts.clone(),
+            swaps: self.swaps.clone(),
+        };
+        let Some(kernel) = &fixture.kernel else { return };
+        for disks in self.disks.iter().map(|name| Disks::named(name)).chain([own]) {
+            disks.attach(&fixture.root, kernel);
+        }
     }
 
     /// The guest to judge.
@@ -144,7 +169,6 @@ impl From<CasePolicy> for Policy {
             system: policy.system,
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
-            manual_only: policy.manual_only,
         }
     }
 }

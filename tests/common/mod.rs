@@ -3,4 +3,7 @@
 #![allow(dead_code)]
 
 pub mod case;
+pub mod digest;
+pub mod disks;
 pub mod fixture;
+pub mod repair;

@@ -8,7 +8,8 @@ use crate::common::live::{Done, Live};
 use crate::common::state::{self, assert_same};
 
 /// The calls by which guestprep changes files, its own journal's among them.
-pub const CALLS: [&str; 11] = [
+pub const CALLS: [&str; 12] = [
+    "fchownat",
     "write",
     "fsync",
     "renameat",

@@ -8,7 +8,7 @@ use crate::common::live::{left_out, run};
 use crate::subject::{CALLS, States, Subject, kill_everywhere};
 
 /// A tree with a step of every kind that trees have: two files are edited, one with attributes to
-/// lose, and a unit is masked where a file of its name stands.
+/// lose, and two units are masked: where a file of the name stands, and where a link does.
 pub fn tree() -> Option<Fixture> {
     if !rustix::process::geteuid().is_root() {
         left_out("changing a tree needs root");
@@ -34,6 +34,13 @@ pub fn tree() -> Option<Fixture> {
     let unit = "[Mount]\nWhat=/dev/vdz2\nWhere=/srv\n[Install]\nWantedBy=multi-user.target\n";
     fs::write(units.join("srv.mount"), unit).expect("a unit");
     symlink("../srv.mount", units.join("multi-user.target.wants/srv.mount")).expect("a link");
+    let linked = fixture.root.join("opt/units");
+    fs::create_dir_all(&linked).expect("a directory");
+    let unit = "[Mount]\nWhat=/dev/vdz4\nWhere=/mnt\n[Install]\nWantedBy=multi-user.target\n";
+    fs::write(linked.join("mnt.mount"), unit).expect("a unit");
+    for name in ["mnt.mount", "multi-user.target.wants/mnt.mount"] {
+        symlink("/opt/units/mnt.mount", units.join(name)).expect("a link");
+    }
     let fstab = etc.join("fstab");
     run(&["setfattr", "-n", "user.note", "-v", "kept", fstab.to_str().expect("UTF-8")]);
     fs::create_dir_all(fixture.root.join("var/lib/guestprep")).expect("the state directory");

@@ -3,6 +3,7 @@
 use super::{Absence, BootItem, ItemKind, Place};
 use crate::model::GuestPath;
 use crate::parse::source::Source;
+use crate::parse::unit_name;
 
 /// Find what every item needs.
 ///
@@ -23,11 +24,11 @@ pub fn link(items: &mut [BootItem]) {
                 items[*other].target.as_ref().is_some_and(|above| target.is_below(above))
             }));
         }
-        let named = ["x-systemd.requires-mounts-for", "x-systemd.requires"];
-        for path in named.iter().flat_map(|name| item.options.values(name)) {
-            if path.starts_with(b"/") {
-                needs.extend(mount_holding(items, at, &GuestPath::new(path)));
-            }
+        for path in item.options.values("x-systemd.requires-mounts-for") {
+            needs.extend(mount_holding(items, at, &GuestPath::new(path)));
+        }
+        for named in item.options.values("x-systemd.requires") {
+            needs.extend(mount_named(items, at, named));
         }
         if item.fstype.as_bytes() == b"overlay" {
             for option in ["lowerdir", "upperdir", "workdir"] {
@@ -48,6 +49,21 @@ pub fn link(items: &mut [BootItem]) {
         needs.dedup();
         items[at].needs = needs;
     }
+}
+
+/// The mount that `x-systemd.requires=` names, by its mount point or as a unit (systemd.mount(5)).
+fn mount_named(items: &[BootItem], own: usize, named: &[u8]) -> Option<usize> {
+    let path = match named.strip_suffix(b".mount") {
+        Some(stem) => unit_name::unescape_path(stem)?,
+        None => named.to_vec(),
+    };
+    let target = path.starts_with(b"/").then(|| GuestPath::new(&path));
+    items.iter().enumerate().position(|(at, item)| {
+        at != own
+            && matches!(item.kind, ItemKind::Mount | ItemKind::Automount)
+            && item.target.is_some()
+            && item.target == target
+    })
 }
 
 /// The mount with the deepest target at or above a path, `/` and the item itself left out.

@@ -3,12 +3,13 @@
 //! systemd-cryptsetup-generator(8).
 
 use super::{Absence, BootItem, Fields, ItemKind, Origin, Pull};
-use crate::guest::{Fact, Guest};
+use crate::guest::{Fact, Guest, Place};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::options::Options;
 use crate::parse::source::Source;
 use crate::parse::timespan::{self, TimeSpan};
 use crate::parse::unit::UnitFile;
+use crate::parse::unit_name;
 
 /// systemd's DefaultTimeoutStartSec and DefaultDeviceTimeoutSec (systemd-system.conf(5)), seconds.
 const DEFAULT_WAIT: u64 = 90;
@@ -99,6 +100,8 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
     }
     if fields.noauto() {
         Pull::Never
+    } else if fields.nofail() && fields.is_at("/home") {
+        Pull::Awaited // systemd-user-sessions.service, which lets people in, is After=home.mount.
     } else if fields.nofail() {
         Pull::Background
     } else if fields.is_network() {
@@ -116,14 +119,48 @@ fn root_is_writable(guest: &Guest) -> bool {
     words.rfind(|word| matches!(*word, b"rw" | b"ro")) == Some(b"rw")
 }
 
-pub fn crypttab_pull(options: &Options) -> Pull {
+/// The first device that `x-systemd.requires=` names and a clone lacks, and where it lies: the
+/// mount waits for it as for a source of its own.
+pub fn lacking_device(guest: &Guest, options: &Options) -> Fact<Option<(ByteString, Place)>> {
+    for named in options.values("x-systemd.requires") {
+        let path = match named.strip_suffix(b".device").map(unit_name::unescape_path) {
+            Some(Some(path)) => path,
+            _ => named.to_vec(),
+        };
+        if !path.starts_with(b"/dev/") {
+            continue;
+        }
+        let place = guest.place(&Source::parse(&path), None)?;
+        if matches!(place, Place::Data { .. } | Place::Missing | Place::Untold(_)) {
+            return Ok(Some((ByteString::from(path.as_slice()), place)));
+        }
+    }
+    Ok(None)
+}
+
+pub fn crypttab_pull(guest: &Guest, options: &Options) -> Pull {
     if options.switch("noauto", "auto") == Some(true) {
         Pull::Never
-    } else if options.switch("nofail", "fail") == Some(true) {
+    } else if options.switch("nofail", "fail") == Some(true) || is_left_to_nobody(guest, options) {
         Pull::Background
     } else {
         Pull::Awaited // Required by cryptsetup.target, which sysinit.target only wants.
     }
+}
+
+/// Whether a volume belongs to remote-cryptsetup.target and nothing pulls that in, as on Debian.
+/// Releases without that target open such a volume with all others.
+fn is_left_to_nobody(guest: &Guest, options: &Options) -> bool {
+    const TARGET: &str = "remote-cryptsetup.target";
+    let is_there =
+        |path: &str| guest.root().lstat(&GuestPath::from(path)).is_ok_and(|found| found.is_some());
+    let directories = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+    let pullers = ["multi-user", "remote-fs", "sysinit", "graphical"];
+    options.has("_netdev")
+        && directories.iter().any(|directory| is_there(&format!("{directory}/{TARGET}")))
+        && !directories.iter().any(|directory| {
+            pullers.iter().any(|p| is_there(&format!("{directory}/{p}.target.wants/{TARGET}")))
+        })
 }
 
 /// The units that boot would start, as items.

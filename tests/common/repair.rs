@@ -1,0 +1,133 @@
+//! The repair that findings offer, tried for real on a fixture: planned, taken, judged again,
+//! rolled back.
+//!
+//! Mounts and swaps of a recorded guest are only text, so what would unmount them is left out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use guestprep::change::{
+    Interrupt, RunKind, RunState, Store, compose, execute, preflight, roll_back,
+};
+use guestprep::guest::Guest;
+use guestprep::model::{CheckId, Edit, Finding, Plan, Verdict};
+
+use super::digest;
+
+/// Mend what the findings offer to mend and see that it is mended; undo it and see the tree as it
+/// was, content and metadata.
+///
+/// `guest` opens the guest anew, `judge` asks the check. Answers the plan that was taken, `None`
+/// when no finding offers a repair.
+///
+/// # Errors
+/// What went otherwise than promised.
+pub fn repair(
+    check: &str,
+    root: &Path,
+    guest: &dyn Fn() -> Guest,
+    judge: &dyn Fn(&Guest) -> Verdict,
+) -> Result<Option<Plan>, String> {
+    let before = digest::of_tree(root);
+    let first = guest();
+    let (mendable, rest): (Vec<Finding>, Vec<Finding>) =
+        findings(judge(&first)).into_iter().partition(|f| f.fix.iter().any(is_of_files));
+    if mendable.is_empty() {
+        return Ok(None);
+    }
+    let edits: Vec<(CheckId, Edit)> = mendable
+        .into_iter()
+        .flat_map(|finding| finding.fix)
+        .filter(is_of_files)
+        .map(|edit| (CheckId::from(check), edit))
+        .collect();
+    let plan = compose(&first, "clone", &edits).map_err(|e| format!("no plan: {e}"))?;
+    let same = compose(&guest(), "clone", &edits).map_err(|e| format!("no second plan: {e}"))?;
+    if plan != same {
+        return Err("the same guest and edits make two plans".to_owned());
+    }
+    let obstacles = preflight(&first, &plan).map_err(|e| format!("preflight: {e}"))?;
+    if !obstacles.is_empty() {
+        return Err(format!("obstacles: {obstacles:?}"));
+    }
+
+    let state = root.with_file_name("state");
+    let store = Store::create(&first, Some(&state)).map_err(|e| e.to_string())?;
+    let quiet = &mut |_: &_| {};
+    execute(&first, &store, &plan, RunKind::Prepare, &Interrupt::default(), quiet)
+        .map_err(|failure| format!("the plan failed: {failure:?}"))?;
+    unchanged_beside(root, &plan, &digest::differences(&before, &digest::of_tree(root)))?;
+    let left = findings(judge(&guest()));
+    if keys(&left) != keys(&rest) {
+        return Err(format!("after the repair there is {left:#?}, expected {rest:#?}"));
+    }
+
+    let last = guest();
+    let mut run = store.runs().map_err(|e| e.to_string())?.pop().ok_or("the run is gone")?;
+    let result = roll_back(&last, &mut run).map_err(|e| e.to_string())?;
+    if !result.left.is_empty() || result.undone != plan.steps.len() {
+        return Err(format!("not all is rolled back: {result:?}"));
+    }
+    if run.state() != RunState::RolledBack {
+        return Err(format!("the run is {:?} after its rollback", run.state()));
+    }
+    match digest::differences(&before, &digest::of_tree(root)).as_slice() {
+        [] => Ok(Some(plan)),
+        lines => Err(format!("rollback left the tree otherwise:\n{}", lines.join("\n"))),
+    }
+}
+
+fn findings(verdict: Verdict) -> Vec<Finding> {
+    match verdict {
+        Verdict::Fail(findings) | Verdict::Unknown { findings, .. } => findings,
+        Verdict::Pass | Verdict::NotApplicable(_) => Vec::new(),
+    }
+}
+
+fn is_of_files(edit: &Edit) -> bool {
+    !matches!(edit, Edit::Unmount(_) | Edit::SwapOff { .. })
+}
+
+fn keys(findings: &[Finding]) -> Vec<(&'static str, String)> {
+    findings.iter().map(|finding| (finding.key, finding.subject.to_string())).collect()
+}
+
+/// A plan changes what its steps name and the directories above that, and does change something.
+fn unchanged_beside(root: &Path, plan: &Plan, differences: &[String]) -> Result<(), String> {
+    let named: Vec<PathBuf> = plan
+        .steps
+        .iter()
+        .filter_map(|step| step.path.as_ref())
+        .map(|path| behind_links(root, Path::new(path.as_os_str())))
+        .collect();
+    let is_named = |line: &String| {
+        named.iter().any(|path| {
+            [Some(path.as_path()), path.parent()]
+                .into_iter()
+                .flatten()
+                .any(|path| line.starts_with(&format!("{} ", path.display())))
+        })
+    };
+    if differences.is_empty() {
+        return Err("the plan was taken and nothing changed".to_owned());
+    }
+    match differences.iter().find(|line| !is_named(line)) {
+        None => Ok(()),
+        Some(line) => Err(format!("no step names this, and it changed: {line}")),
+    }
+}
+
+/// The file that a step edits, relative to the root. A mask takes the place of a link instead.
+fn behind_links(root: &Path, path: &Path) -> PathBuf {
+    let mut path = path.strip_prefix("/").unwrap_or(path).to_owned();
+    if path.starts_with("etc/systemd/system") {
+        return path;
+    }
+    while let Ok(target) = fs::read_link(root.join(&path)) {
+        path = match target.strip_prefix("/") {
+            Ok(absolute) => absolute.to_owned(),
+            Err(_) => path.with_file_name(target),
+        };
+    }
+    path
+}
