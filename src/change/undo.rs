@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use super::directory;
-use super::execute::reload;
+use super::execute::{reload, runs_systemd};
 use super::journal::{Open, Record};
 use super::step::{COMMAND_LIMIT, Undo, UnitBefore, command, read_whole};
 use super::store::{Run, root_of};
@@ -16,6 +16,7 @@ use crate::guest::Guest;
 use crate::model::{GuestPath, MountRecord, sha256_hex};
 use crate::parse::mountinfo::Mountinfo;
 use crate::parse::swaps::Swaps;
+use crate::parse::unit_name;
 use crate::sys::write::{MAX_FILE, RootMut, Spot};
 use crate::sys::{Attributes, Error, ErrorKind, Result};
 
@@ -110,16 +111,21 @@ pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {
     let root = RootMut::new(guest.root());
     let mut left = Vec::new();
     note(run, Record::RollingBack);
+    let mut reloaded = false;
     for mut open in run.journal.open() {
+        // Files come back before mounts: systemd has to know them, to set up what a mount needs.
+        if matches!(open.undo, Undo::Mount { .. } | Undo::Swap { .. }) && !reloaded {
+            tell_systemd(guest, run);
+            reloaded = true;
+        }
         begin(&root, run, &mut open);
         match undo(guest, &root, run, &open) {
             Ok(()) => note(run, Record::Undone { step: open.step }),
             Err(error) => left.push(NotUndone { step: open.step, reason: error.to_string() }),
         }
     }
-    let plan = run.header.plan.clone();
-    for remark in reload(guest, &plan) {
-        tracing::warn!("{remark}");
+    if !reloaded {
+        tell_systemd(guest, run);
     }
     if left.is_empty() {
         note(run, Record::RolledBack);
@@ -129,6 +135,12 @@ pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {
         note(run, Record::Incomplete { left: reasons });
     }
     left
+}
+
+fn tell_systemd(guest: &Guest, run: &Run) {
+    for remark in reload(guest, &run.header.plan) {
+        tracing::warn!("{remark}");
+    }
 }
 
 /// Journal, before the first attempt, whether the directory's times are to be given back: an
@@ -297,12 +309,30 @@ fn mount_again(guest: &Guest, mount: &MountRecord, origin: Option<&GuestPath>) -
         }
     }
     argv.push(mount.target.as_os_str());
-    command(guest, &argv, "mount", &mount.target)?;
+    if let Err(error) = command(guest, &argv, "mount", &mount.target) {
+        start_unit(guest, mount).map_err(|()| error)?;
+    }
     if is_mounted(guest, mount)? {
         return Ok(());
     }
     let cause = "mount said that it succeeded, and nothing is mounted there";
     Err(Error::new("mount", &mount.target, ErrorKind::Other, cause))
+}
+
+/// Have systemd mount by the restored fstab, which sets up what the device needs first: after a
+/// reboot an encrypted volume whose crypttab line was parked is not open.
+fn start_unit(guest: &Guest, mount: &MountRecord) -> std::result::Result<(), ()> {
+    let device = GuestPath::new(mount.source.as_bytes());
+    let is_there = !matches!(guest.stat(&device), Ok(None));
+    if !device.as_bytes().starts_with(b"/dev/") || is_there || !runs_systemd(guest) {
+        return Err(());
+    }
+    let unit = unit_name::for_path(mount.target.as_bytes(), "mount").ok_or(())?;
+    let argv = ["systemctl", "start", "--", &unit];
+    match guest.runner().run(&argv, COMMAND_LIMIT) {
+        Ok(output) if output.success() => Ok(()),
+        _ => Err(()),
+    }
 }
 
 /// The options that make the mount what it was: those of the mount, and those of the superblock

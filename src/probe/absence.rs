@@ -12,8 +12,7 @@ pub struct Keys {
 }
 
 /// The device is on a data disk, or nowhere, and the check is about nothing else.
-pub const ABSENT: Keys =
-    Keys { stops: "stops-boot", delays: "delays-boot", harmless: "harmless" };
+pub const ABSENT: Keys = Keys { stops: "stops-boot", delays: "delays-boot", harmless: "harmless" };
 
 /// The device is nowhere, in a check that is about data disks too.
 pub const MISSING: Keys = Keys {
