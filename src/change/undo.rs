@@ -157,8 +157,10 @@ fn begin(root: &RootMut, run: &mut Run, open: &mut Open) {
 }
 
 fn note(run: &mut Run, record: Record) {
-    if let Err(error) = run.record(record) {
+    if let Err(error) = run.record(record.clone()) {
         tracing::warn!("{error}");
+        // What undoes the next step goes by it all the same.
+        run.journal.records.push(record);
     }
 }
 

@@ -56,7 +56,7 @@ fn what_the_kernel_refuses_is_said_and_undone() {
             ("rollback", "swapon"),
             ("rollback", "renameat"),
         ] {
-            let times = refuse_everywhere(&subject, &states, victim, call, Fault::Once("EBUSY"));
+            let times = refuse_everywhere(&subject, &states, victim, call, &[Fault::Once("EBUSY")]);
             assert!(times > 0, "{victim} makes no call of {call}");
         }
     });

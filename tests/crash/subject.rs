@@ -181,15 +181,16 @@ pub fn kill_everywhere(subject: &Subject, states: &States, victim: &str, call: &
 }
 
 /// Let a call of `prepare` or `rollback` fail, each in turn. What it says of the guest afterwards
-/// has to be so. Gives how often one failed.
+/// has to be so. Each fault takes its turn. Gives how often one failed.
 pub fn refuse_everywhere(
     subject: &Subject,
     states: &States,
     victim: &str,
     call: &str,
-    fault: Fault,
+    faults: &[Fault],
 ) -> usize {
     for n in 1..MOST {
+        let fault = faults[n % faults.len()];
         if victim == "rollback" {
             subject.guestprep(&["prepare", "--yes"]).exits(0);
         }
