@@ -112,11 +112,7 @@ pub(super) fn reload(guest: &Guest, plan: &Plan) -> Vec<String> {
         }),
         _ => false,
     });
-    let runs_systemd = guest.init() == Ok(Init::Systemd)
-        && guest.kernel().is_some()
-        // sd_booted(3): systemd runs as process 1 where this directory is.
-        && guest.stat(&GuestPath::from("/run/systemd/system")).is_ok_and(|s| s.is_some());
-    if !touches || !runs_systemd {
+    if !touches || !runs_systemd(guest) {
         return Vec::new();
     }
     let failed =
@@ -126,4 +122,11 @@ pub(super) fn reload(guest: &Guest, plan: &Plan) -> Vec<String> {
         Ok(output) => failed(output.complaint()),
         Err(error) => failed(error.to_string()),
     }
+}
+
+/// Whether systemd is process 1 of this guest, now: the test of sd_booted(3).
+pub(super) fn runs_systemd(guest: &Guest) -> bool {
+    guest.init() == Ok(Init::Systemd)
+        && guest.kernel().is_some()
+        && guest.stat(&GuestPath::from("/run/systemd/system")).is_ok_and(|s| s.is_some())
 }

@@ -72,6 +72,14 @@ pub enum Record {
     Prepared,
     /// Undoing begins.
     RollingBack,
+    /// A step that changed a directory is about to be undone.
+    Undoing {
+        /// Its id.
+        step: String,
+        /// Whether nobody but this run has changed the directory, so that its times are given
+        /// back. Once undoing has begun it can no longer be told.
+        ours: bool,
+    },
     /// The step is undone and verified.
     Undone {
         /// Its id.
@@ -118,6 +126,8 @@ pub struct Open {
     pub undo: Undo,
     /// What the guest was after it; none when the run was cut short in it.
     pub after: Option<After>,
+    /// Whether nobody else had changed its directory when undoing began; none before that.
+    pub ours: Option<bool>,
 }
 
 impl Journal {
@@ -148,7 +158,10 @@ impl Journal {
                 Record::RollingBack => state = RunState::RollbackInterrupted,
                 Record::RolledBack => state = RunState::RolledBack,
                 Record::Incomplete { .. } => state = RunState::Incomplete,
-                Record::Intent { .. } | Record::Done { .. } | Record::Undone { .. } => {}
+                Record::Intent { .. }
+                | Record::Done { .. }
+                | Record::Undoing { .. }
+                | Record::Undone { .. } => {}
             }
         }
         state
@@ -160,15 +173,28 @@ impl Journal {
         for record in &self.records {
             match record {
                 Record::Intent { step, how } => {
-                    open.push(Open { step: step.clone(), undo: (**how).clone(), after: None });
+                    open.push(Open {
+                        step: step.clone(),
+                        undo: (**how).clone(),
+                        after: None,
+                        ours: None,
+                    });
                 }
                 Record::Done { step, after } => {
                     if let Some(known) = open.iter_mut().find(|o| o.step == *step) {
                         known.after = Some(*after);
                     }
                 }
+                Record::Undoing { step, ours } => {
+                    if let Some(known) = open.iter_mut().find(|o| o.step == *step) {
+                        known.ours = Some(*ours);
+                    }
+                }
                 Record::Undone { step } => open.retain(|o| o.step != *step),
-                _ => {}
+                Record::Prepared
+                | Record::RollingBack
+                | Record::RolledBack
+                | Record::Incomplete { .. } => {}
             }
         }
         open.reverse();

@@ -7,6 +7,7 @@
 //! write to a guest.
 
 mod compose;
+mod directory;
 mod execute;
 mod journal;
 mod line;

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use super::execute::reload;
+use super::directory;
+use super::execute::{reload, runs_systemd};
 use super::journal::{Open, Record};
 use super::step::{COMMAND_LIMIT, Undo, UnitBefore, command, read_whole};
 use super::store::{Run, root_of};
@@ -15,8 +16,9 @@ use crate::guest::Guest;
 use crate::model::{GuestPath, MountRecord, sha256_hex};
 use crate::parse::mountinfo::Mountinfo;
 use crate::parse::swaps::Swaps;
+use crate::parse::unit_name;
 use crate::sys::write::{MAX_FILE, RootMut, Spot};
-use crate::sys::{Attributes, Error, ErrorKind, Result, Time};
+use crate::sys::{Attributes, Error, ErrorKind, Result};
 
 /// A step that could not be undone, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,15 +111,21 @@ pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {
     let root = RootMut::new(guest.root());
     let mut left = Vec::new();
     note(run, Record::RollingBack);
-    for open in run.journal.open() {
+    let mut reloaded = false;
+    for mut open in run.journal.open() {
+        // Files come back before mounts: systemd has to know them, to set up what a mount needs.
+        if matches!(open.undo, Undo::Mount { .. } | Undo::Swap { .. }) && !reloaded {
+            tell_systemd(guest, run);
+            reloaded = true;
+        }
+        begin(&root, run, &mut open);
         match undo(guest, &root, run, &open) {
             Ok(()) => note(run, Record::Undone { step: open.step }),
             Err(error) => left.push(NotUndone { step: open.step, reason: error.to_string() }),
         }
     }
-    let plan = run.header.plan.clone();
-    for remark in reload(guest, &plan) {
-        tracing::warn!("{remark}");
+    if !reloaded {
+        tell_systemd(guest, run);
     }
     if left.is_empty() {
         note(run, Record::RolledBack);
@@ -129,6 +137,25 @@ pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {
     left
 }
 
+fn tell_systemd(guest: &Guest, run: &Run) {
+    for remark in reload(guest, &run.header.plan) {
+        tracing::warn!("{remark}");
+    }
+}
+
+/// Journal, before the first attempt, whether the directory's times are to be given back: an
+/// attempt that is cut short leaves them changed by ourselves.
+fn begin(root: &RootMut, run: &mut Run, open: &mut Open) {
+    if open.ours.is_some() {
+        return;
+    }
+    // A directory that cannot be looked at fails the undoing too, which says so.
+    open.ours = directory::is_ours(root, &run.journal, open).ok().flatten();
+    if let Some(ours) = open.ours {
+        note(run, Record::Undoing { step: open.step.clone(), ours });
+    }
+}
+
 fn note(run: &mut Run, record: Record) {
     if let Err(error) = run.record(record) {
         tracing::warn!("{error}");
@@ -137,7 +164,9 @@ fn note(run: &mut Run, record: Record) {
 
 fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
     match &open.undo {
-        Undo::File { .. } => undo_file(root, run, open),
+        Undo::File { path, .. } => {
+            in_directory(root, run, open, path, |spot| undo_file(spot, run, open))
+        }
         Undo::Flags { path, flags } => {
             let spot = root.spot(path)?;
             if spot.flags()? != *flags {
@@ -147,23 +176,34 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
         }
         Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
         Undo::Swap { device, priority } => swap_again(guest, device, *priority),
-        Undo::Unit { path, before, directory } => {
-            undo_unit(root, run, path, before, *directory, open)
+        Undo::Unit { path, before, .. } => {
+            in_directory(root, run, open, path, |spot| undo_unit(spot, run, before, open))
         }
     }
 }
 
-fn undo_file(root: &RootMut, run: &Run, open: &Open) -> Result<()> {
-    let Undo::File { path, saved, attributes, before, after, temporary, in_place, directory } =
-        &open.undo
+/// Undo a step that changed a directory, and set the directory's times as its end demands.
+fn in_directory(
+    root: &RootMut,
+    run: &Run,
+    open: &Open,
+    path: &GuestPath,
+    undo: impl Fn(&Spot) -> Result<()>,
+) -> Result<()> {
+    let spot = root.spot(path)?;
+    let entered = spot.dir.times()?;
+    let result = undo(&spot);
+    let set = directory::give_back(&spot, &run.journal, open, entered, result.is_ok());
+    result.and(set)
+}
+
+fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
+    let Undo::File { path, saved, attributes, before, after, temporary, in_place, .. } = &open.undo
     else {
         return Ok(());
     };
-    let spot = root.spot(path)?;
-    let modified = spot.dir.times()?.1;
-    let expected = open.after.and_then(|after| after.directory_modified);
     spot.dir.remove(temporary.as_bytes())?;
-    let (content, now) = read_whole(&spot)?;
+    let (content, now) = read_whole(spot)?;
     let found = sha256_hex(&content);
     // Cut short while writing into the file itself: what is there is neither, and is ours.
     let torn = *in_place && open.after.is_none();
@@ -177,9 +217,9 @@ fn undo_file(root: &RootMut, run: &Run, open: &Open) -> Result<()> {
     if found != *before || !now.restores(attributes) {
         let original = saved_content(run, saved, before)?;
         spot.replace(temporary, &original, attributes, true)?;
-        verify(&spot, &original, attributes)?;
+        verify(spot, &original, attributes)?;
     }
-    restore_directory(&spot, *directory, modified, expected)
+    Ok(())
 }
 
 /// The kept original, proven to be what was saved.
@@ -205,30 +245,7 @@ fn verify(spot: &Spot, content: &[u8], attributes: &Attributes) -> Result<()> {
     Ok(())
 }
 
-/// Give the directory its times back, unless somebody else changed it after the run.
-fn restore_directory(
-    spot: &Spot,
-    times: (Time, Time),
-    now: Time,
-    expected: Option<Time>,
-) -> Result<()> {
-    if expected.is_none_or(|expected| expected == now) {
-        spot.dir.set_times(times.0, times.1)?;
-    }
-    Ok(())
-}
-
-fn undo_unit(
-    root: &RootMut,
-    run: &Run,
-    path: &GuestPath,
-    before: &UnitBefore,
-    directory: (Time, Time),
-    open: &Open,
-) -> Result<()> {
-    let spot = root.spot(path)?;
-    let modified = spot.dir.times()?.1;
-    let expected = open.after.and_then(|after| after.directory_modified);
+fn undo_unit(spot: &Spot, run: &Run, before: &UnitBefore, open: &Open) -> Result<()> {
     let is_mask = spot.link_target()?.as_deref() == Some(b"/dev/null");
     let absent = spot.attributes()?.is_none();
     match before {
@@ -239,7 +256,7 @@ fn undo_unit(
                 spot.remove()?;
                 spot.link_to(target.as_bytes())?;
             } else if spot.link_target()?.as_deref() != Some(target.as_bytes()) {
-                return Err(changed_since("unmask", path));
+                return Err(changed_since("unmask", &spot.path));
             }
             // Also where the link is right: a rollback may have been killed between the two.
             spot.set_link_attributes(attributes)?;
@@ -248,13 +265,13 @@ fn undo_unit(
             let content = run.dir.read(saved.as_bytes(), MAX_FILE)?.unwrap_or_default();
             let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
             spot.put(&temporary, &content, attributes)?;
-            verify(&spot, &content, attributes)?;
+            verify(spot, &content, attributes)?;
         }
         UnitBefore::File { attributes, .. }
             if spot.attributes()?.is_some_and(|now| now.restores(attributes)) => {}
-        _ => return Err(changed_since("unmask", path)),
+        _ => return Err(changed_since("unmask", &spot.path)),
     }
-    restore_directory(&spot, directory, modified, expected)
+    Ok(())
 }
 
 fn changed_since(operation: &'static str, path: &GuestPath) -> Error {
@@ -292,12 +309,30 @@ fn mount_again(guest: &Guest, mount: &MountRecord, origin: Option<&GuestPath>) -
         }
     }
     argv.push(mount.target.as_os_str());
-    command(guest, &argv, "mount", &mount.target)?;
+    if let Err(error) = command(guest, &argv, "mount", &mount.target) {
+        start_unit(guest, mount).map_err(|()| error)?;
+    }
     if is_mounted(guest, mount)? {
         return Ok(());
     }
     let cause = "mount said that it succeeded, and nothing is mounted there";
     Err(Error::new("mount", &mount.target, ErrorKind::Other, cause))
+}
+
+/// Have systemd mount by the restored fstab, which sets up what the device needs first: after a
+/// reboot an encrypted volume whose crypttab line was parked is not open.
+fn start_unit(guest: &Guest, mount: &MountRecord) -> std::result::Result<(), ()> {
+    let device = GuestPath::new(mount.source.as_bytes());
+    let is_there = !matches!(guest.stat(&device), Ok(None));
+    if !device.as_bytes().starts_with(b"/dev/") || is_there || !runs_systemd(guest) {
+        return Err(());
+    }
+    let unit = unit_name::for_path(mount.target.as_bytes(), "mount").ok_or(())?;
+    let argv = ["systemctl", "start", "--", &unit];
+    match guest.runner().run(&argv, COMMAND_LIMIT) {
+        Ok(output) if output.success() => Ok(()),
+        _ => Err(()),
+    }
 }
 
 /// The options that make the mount what it was: those of the mount, and those of the superblock

@@ -5,7 +5,7 @@ use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
 use super::prepare::{interrupt, refuse_obstacles, take};
 use super::setup::{self, Choice};
-use crate::change::{RunKind, Store, roll_back};
+use crate::change::{RunKind, roll_back};
 use crate::engine;
 use crate::model::Decision;
 use crate::sys;
@@ -16,8 +16,7 @@ pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
     let policy = || choice.policy(args.system_disk.as_deref());
     let guest = setup::guest(None, policy())?;
     let state_dir = args.state_dir.as_deref().map(sys::absolute).transpose()?;
-    let store = Store::create(&guest, state_dir.as_deref())?;
-    let _lock = store.lock()?;
+    let (store, _lock) = setup::store(&guest, state_dir.as_deref())?;
     setup::finish_interrupted_in(&guest, &store)?;
 
     let guest = setup::guest(None, policy())?;
@@ -51,7 +50,7 @@ pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
     if !result.left.is_empty() {
         return Err(setup::incomplete(&result, "is rolled back in part"));
     }
-    eprintln!("guestprep: run {} is rolled back", result.id);
+    sys::say(&format!("run {} is rolled back", result.id));
     let code = ended?;
     Ok(Exit::Of(u8::try_from(code).unwrap_or(u8::MAX)))
 }

@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(trouble) => {
-            eprintln!("guestprep: {trouble}");
+            crate::sys::say(&trouble.to_string());
             trouble.exit.into()
         }
     }
@@ -62,5 +62,7 @@ fn log(verbose: u8) {
         .with_target(false)
         .without_time()
         .with_ansi(false)
+        // Its complaint about a log that cannot be written would be a panic.
+        .log_internal_errors(false)
         .init();
 }

@@ -42,7 +42,7 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
     setup::deliver(&args.output, &text)?;
     if sys::is_root() {
         for obstacle in preflight(&guest, &plan)? {
-            eprintln!("guestprep: in the way: {}", obstacle.message);
+            sys::say(&format!("in the way: {}", obstacle.message));
         }
     }
     Ok(Exit::Done)

@@ -31,8 +31,7 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
     sys::leave_directory()?;
 
     let guest = setup::guest(root.as_deref(), policy())?;
-    let store = Store::create(&guest, state_dir.as_deref())?;
-    let _lock = store.lock()?;
+    let (store, _lock) = setup::store(&guest, state_dir.as_deref())?;
     setup::finish_interrupted_in(&guest, &store)?;
 
     // Anew: recovery may just have changed what the first look saw.
@@ -52,20 +51,27 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
         }
     };
     refuse_obstacles(&guest, &plan)?;
+    let mut done = None;
     if !plan.steps.is_empty() {
         if !args.yes && !sys::ask(&format!("Take {}?", count(&plan))) {
             return Err(Trouble::usage("nothing was changed"));
         }
         let prepared = take(&guest, &store, &plan, RunKind::Prepare, &interrupt()?)?;
         let id = &prepared.run.header.id;
-        eprintln!("guestprep: {} done as run {id}; `guestprep rollback` undoes it", count(&plan));
+        let text = format!("{} done as run {id}; `guestprep rollback` undoes it", count(&plan));
+        sys::say(&text);
+        done = Some(text);
     }
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
     let mut wanted = args.output.clone();
     wanted.output = output;
-    setup::deliver_report(cli, &wanted, &audit.report)?;
+    // Not exit code 4, whatever the cause: the steps are taken and stay.
+    setup::deliver_report(cli, &wanted, &audit.report).map_err(|trouble| match done {
+        Some(done) => Trouble::usage(format!("{trouble}; {done}")),
+        None => trouble,
+    })?;
     Ok(audit.report.verdict.into())
 }
 
@@ -98,10 +104,10 @@ pub fn take(
     kind: RunKind,
     interrupt: &Interrupt,
 ) -> Result<Prepared, Trouble> {
-    let mut say = |step: &Step| eprintln!("guestprep: {}  {}", step.id, step.summary);
+    let mut say = |step: &Step| sys::say(&format!("{}  {}", step.id, step.summary));
     let prepared = execute(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
     for remark in &prepared.remarks {
-        eprintln!("guestprep: {remark}");
+        sys::say(remark);
     }
     Ok(prepared)
 }

@@ -14,8 +14,10 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     let guest = setup::guest(root.as_deref(), Policy::default())?;
     let nothing =
         || Trouble::usage("there is no run to roll back").hint("`guestprep runs` lists them");
-    let store = Store::open(&guest, state_dir.as_deref())?.ok_or_else(nothing)?;
-    let _lock = store.lock()?;
+    let store = Store::open(&guest, state_dir.as_deref())
+        .map_err(setup::nothing_changed)?
+        .ok_or_else(nothing)?;
+    let _lock = store.lock().map_err(setup::nothing_changed)?;
     let mut runs = store.runs()?;
     let last = runs.iter().rposition(|run| run.state() != RunState::RolledBack);
     let at = match &args.run {
@@ -27,7 +29,7 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     let run = &mut runs[at];
     let id = run.header.id.clone();
     if run.state() == RunState::RolledBack {
-        println!("Run {id} is rolled back already.");
+        sys::tell(&format!("Run {id} is rolled back already."));
         return Ok(Exit::Done);
     }
     if last != Some(at) {
@@ -43,7 +45,7 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
                 .hint("run `guestprep rollback --yes`"));
         }
         for step in run.header.plan.steps.iter().rev() {
-            println!("  undo: {}", step.summary);
+            sys::tell(&format!("  undo: {}", step.summary));
         }
         if !sys::ask(&format!("Roll back run {id}?")) {
             return Err(Trouble::usage("nothing was changed"));
@@ -55,12 +57,10 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     if !result.left.is_empty() {
         return Err(setup::incomplete(&result, "is rolled back in part"));
     }
-    println!(
-        "Run {id} is rolled back: {} undone and verified.",
-        match result.undone {
-            1 => "1 step".to_owned(),
-            n => format!("{n} steps"),
-        }
-    );
+    let count = match result.undone {
+        1 => "1 step".to_owned(),
+        n => format!("{n} steps"),
+    };
+    sys::tell(&format!("Run {id} is rolled back: {count} undone and verified."));
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use crate::engine::{Selection, Settings};
 use crate::guest::Guest;
 use crate::model::{Category, CheckId, Policy, Report};
 use crate::report::{self, Style, Words};
-use crate::sys::{self, ErrorKind};
+use crate::sys::{self, ErrorKind, Lock};
 
 /// Where the operator's configuration lies.
 const CONFIG: &str = "/etc/guestprep/config.toml";
@@ -106,6 +106,21 @@ pub fn guest(root: Option<&Path>, policy: Policy) -> Result<Guest, Trouble> {
     })
 }
 
+/// The state directory of a guest that is to be changed, made where it is missing, and its lock.
+pub fn store(guest: &Guest, state_dir: Option<&Path>) -> Result<(Store, Lock), Trouble> {
+    let store = Store::create(guest, state_dir).map_err(nothing_changed)?;
+    let lock = store.lock().map_err(nothing_changed)?;
+    Ok((store, lock))
+}
+
+/// The system refused, before anything of the guest was touched. That is no wrong use.
+pub fn nothing_changed(error: sys::Error) -> Trouble {
+    match error.kind() {
+        ErrorKind::Busy => Trouble::from(error),
+        _ => Trouble::new(Exit::Failed, format!("{error}; nothing was changed")),
+    }
+}
+
 /// Undo whatever a killed run left of this guest. A run that is at work now is left alone.
 pub fn finish_interrupted(root: Option<&Path>, state_dir: Option<&Path>) -> Result<(), Trouble> {
     let guest = guest(root, Policy::default())?;
@@ -133,7 +148,7 @@ pub fn finish_interrupted_in(guest: &Guest, store: &Store) -> Result<(), Trouble
     for recovered in recover(guest, store)? {
         let result = recovered.result;
         if result.left.is_empty() {
-            eprintln!("guestprep: run {} {}; it is rolled back now", result.id, recovered.what);
+            sys::say(&format!("run {} {}; it is rolled back now", result.id, recovered.what));
         } else {
             return Err(incomplete(&result, recovered.what));
         }

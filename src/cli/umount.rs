@@ -39,7 +39,7 @@ pub fn run(_cli: &Cli, args: &UmountArgs) -> Outcome {
     }
     for mount in &wanted {
         unmount(&guest, mount).map_err(|error| Trouble::new(Exit::Failed, error))?;
-        println!("unmounted {} ({})", mount.target, mount.source);
+        sys::tell(&format!("unmounted {} ({})", mount.target, mount.source));
     }
     Ok(Exit::Done)
 }

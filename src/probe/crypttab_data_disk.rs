@@ -1,6 +1,7 @@
 //! `crypttab-data-disk`: an encrypted volume that boot would open lies on a data disk, or on a
 //! device that is not there.
 
+use super::absence::{ABSENT, MISSING, weighed};
 use super::{Answer, Guest};
 use crate::guest::{Absence, BootItem, Origin, Place, Pull};
 use crate::model::{ByteString, Edit, Finding, GuestPath, Impact, LineChange, Subject, Verdict};
@@ -36,35 +37,14 @@ pub fn judge(guest: &Guest) -> Answer {
 fn found(item: &BootItem, cause: &Place, line: usize, raw: &[u8]) -> Finding {
     let path = GuestPath::from("/etc/crypttab");
     let subject = Subject::line(&path, line);
-    let impact = item.impact();
     let finding = match cause {
-        Place::Data { disk, .. } => Finding::new(
-            match impact {
-                Impact::StopsBoot => "stops-boot",
-                Impact::DelaysBoot => "delays-boot",
-                Impact::Harmless => "harmless",
-            },
-            subject,
-        )
-        .with("disk", disk),
-        _ => Finding::new(
-            match impact {
-                Impact::StopsBoot => "missing-stops-boot",
-                Impact::DelaysBoot => "missing-delays-boot",
-                Impact::Harmless => "missing-harmless",
-            },
-            subject,
-        ),
-    };
-    let finding = match impact {
-        Impact::DelaysBoot => finding.with("seconds", item.seconds()),
-        _ => finding,
+        Place::Data { disk, .. } => Finding::new(ABSENT.of(item), subject).with("disk", disk),
+        _ => Finding::new(MISSING.of(item), subject),
     };
     let name = item.target.as_ref().map(|t| ByteString::from(t.name())).unwrap_or_default();
-    finding
+    weighed(finding, item)
         .with("name", name)
         .with("device", &item.source_text)
         .evidence(ByteString::from(raw))
-        .impact(impact)
         .fix([Edit::Line { path, line, original: ByteString::from(raw), change: LineChange::Park }])
 }

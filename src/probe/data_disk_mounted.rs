@@ -163,6 +163,14 @@ fn elsewhere(
         if peer_groups(mount).any(|group| groups.contains(&group)) {
             continue;
         }
+        // A loop device that another namespace set up for itself, as builders and containers do,
+        // is that namespace's own, unless the guest's fstab names it.
+        let devices = guest.devices_of_mount(mount)?.unwrap_or_default();
+        let is_loop = |at: &usize| matches!(disks.devices[*at].kind, DeviceKind::Loop { .. });
+        let under = devices.iter().flat_map(|at| disks.disks_under(*at)).collect::<Vec<_>>();
+        if under.iter().all(is_loop) && !devices.iter().any(|at| named.contains(at)) {
+            continue;
+        }
         let source = ByteString::from(mount.source.value.as_slice());
         findings.push(
             Finding::new("mounted-elsewhere", Subject::Device { device: source.to_string() })

@@ -1,5 +1,6 @@
 //! `fstab-data-disk`: an entry that boot would act on lies on a data disk, or needs one that does.
 
+use super::absence::{ABSENT, DEPENDS, weighed};
 use super::entries::{self, Entry};
 use super::{Answer, Guest};
 use crate::guest::{Absence, DeviceKind, Place, Pull, is_serial_link};
@@ -40,29 +41,15 @@ pub fn judge(guest: &Guest) -> Answer {
 }
 
 fn found(entry: &Entry, entries: &entries::Entries, disk: &str, change: LineChange) -> Finding {
-    let impact = entry.item.impact();
     let finding = match entry.item.absence {
         Absence::Through(_) => {
-            let key = match impact {
-                Impact::StopsBoot => "depends-stops-boot",
-                Impact::DelaysBoot => "depends-delays-boot",
-                Impact::Harmless => "depends-harmless",
-            };
             let cause = &entries.boot.items[entries.boot.root_cause(entry.at)];
-            entry.finding(key).with("on", cause.shown_target())
+            entry.finding(DEPENDS.of(entry.item)).with("on", cause.shown_target())
         }
-        _ => entry.finding(match impact {
-            Impact::StopsBoot => "stops-boot",
-            Impact::DelaysBoot => "delays-boot",
-            Impact::Harmless => "harmless",
-        }),
+        _ => entry.finding(ABSENT.of(entry.item)),
     };
     let fix = (!entry.is_of_the_system()).then(|| entry.edit(change));
-    let finding = finding.with("disk", disk).impact(impact).fix(fix);
-    match impact {
-        Impact::DelaysBoot => finding.with("seconds", entry.item.seconds()),
-        _ => finding,
-    }
+    weighed(finding, entry.item).with("disk", disk).fix(fix)
 }
 
 /// What keeps an entry without making boot wait for it: `nofail`, which does not help a swap.

@@ -1,6 +1,7 @@
 //! `fstab-missing-device`: an entry that boot would act on names a device that the guest does not
 //! have, or needs one that does.
 
+use super::absence::{ABSENT, DEPENDS, weighed};
 use super::entries::{self, Entry};
 use super::{Answer, Guest};
 use crate::guest::{Absence, Place, Pull};
@@ -32,25 +33,10 @@ pub fn judge(guest: &Guest) -> Answer {
 }
 
 fn found(entry: &Entry, on: &str) -> Finding {
-    let impact = entry.item.impact();
     let finding = match entry.item.absence {
-        Absence::Through(_) => entry
-            .finding(match impact {
-                Impact::StopsBoot => "depends-stops-boot",
-                Impact::DelaysBoot => "depends-delays-boot",
-                Impact::Harmless => "depends-harmless",
-            })
-            .with("on", on),
-        _ => entry.finding(match impact {
-            Impact::StopsBoot => "stops-boot",
-            Impact::DelaysBoot => "delays-boot",
-            Impact::Harmless => "harmless",
-        }),
-    };
-    let finding = match impact {
-        Impact::DelaysBoot => finding.with("seconds", entry.item.seconds()),
-        _ => finding,
+        Absence::Through(_) => entry.finding(DEPENDS.of(entry.item)).with("on", on),
+        _ => entry.finding(ABSENT.of(entry.item)),
     };
     let fix = (!entry.is_of_the_system()).then(|| entry.edit(LineChange::Park));
-    finding.impact(impact).fix(fix)
+    weighed(finding, entry.item).fix(fix)
 }

@@ -3,6 +3,7 @@
 //! A probe asks the guest for facts and judges them. It files message keys and values, never a
 //! sentence; it never does I/O of its own, and it never changes anything.
 
+mod absence;
 mod boot_script_mount;
 mod crypttab_data_disk;
 mod data_disk_mounted;

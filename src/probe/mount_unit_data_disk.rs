@@ -1,6 +1,7 @@
 //! `mount-unit-data-disk`: a mount, automount or swap unit that boot would start, or an autofs
 //! map, needs a data disk or a device that is not there.
 
+use super::absence::{ABSENT, MISSING, weighed};
 use super::{Answer, Guest};
 use crate::guest::{Absence, BootItem, Origin, Place};
 use crate::model::{ByteString, Edit, Finding, GuestPath, Impact, Subject, Verdict};
@@ -46,36 +47,15 @@ pub fn judge(guest: &Guest) -> Answer {
 }
 
 fn found(name: &str, path: &GuestPath, item: &BootItem, cause: &Place) -> Finding {
-    let impact = item.impact();
     let subject = Subject::Unit { unit: name.to_owned() };
     let finding = match cause {
-        Place::Data { disk, .. } => Finding::new(
-            match impact {
-                Impact::StopsBoot => "stops-boot",
-                Impact::DelaysBoot => "delays-boot",
-                Impact::Harmless => "harmless",
-            },
-            subject,
-        )
-        .with("disk", disk),
-        _ => Finding::new(
-            match impact {
-                Impact::StopsBoot => "missing-stops-boot",
-                Impact::DelaysBoot => "missing-delays-boot",
-                Impact::Harmless => "missing-harmless",
-            },
-            subject,
-        ),
+        Place::Data { disk, .. } => Finding::new(ABSENT.of(item), subject).with("disk", disk),
+        _ => Finding::new(MISSING.of(item), subject),
     };
-    let finding = match impact {
-        Impact::DelaysBoot => finding.with("seconds", item.seconds()),
-        _ => finding,
-    };
-    finding
+    weighed(finding, item)
         .with("unit", name)
         .with("what", &item.source_text)
         .evidence(path)
-        .impact(impact)
         .fix([Edit::MaskUnit { unit: name.to_owned() }])
 }
 

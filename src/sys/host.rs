@@ -122,6 +122,17 @@ pub fn print(content: &[u8]) -> Result<()> {
     }
 }
 
+/// Say a line on standard error. Where it cannot be said it is lost: `eprintln!` would panic, and
+/// a log on a full disk, or a reader that has gone away, must not end a run between two steps.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "guestprep: {line}");
+}
+
+/// As [`say`], on standard output: what a command did, after it did it.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
 /// Ask a person a question that is answered with yes or no; no is the default.
 pub fn ask(question: &str) -> bool {
     let mut stderr = std::io::stderr().lock();

@@ -28,7 +28,8 @@ pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{
     absolute, ask, available_memory, is_root, is_terminal_in, is_terminal_out, leave_directory,
-    list_named, machine_state_dir, note_signals, print, read_named, run_in_foreground, write_named,
+    list_named, machine_state_dir, note_signals, print, read_named, run_in_foreground, say, tell,
+    write_named,
 };
 pub use kernel::Kernel;
 pub use lock::Lock;

@@ -294,8 +294,12 @@ impl Spot {
     /// What the system says.
     pub fn put(&self, temporary: &str, content: &[u8], like: &Attributes) -> Result<()> {
         self.dir.remove(temporary.as_bytes())?;
-        self.write_temporary(temporary, content, like, true)
-            .and_then(|()| self.rename_over(temporary))?;
+        let result = self
+            .write_temporary(temporary, content, like, true)
+            .and_then(|()| self.rename_over(temporary));
+        if let Err(error) = result {
+            return self.dir.remove(temporary.as_bytes()).and(Err(error));
+        }
         self.dir.sync()
     }
 

@@ -108,7 +108,8 @@ pub struct Done {
 }
 
 impl Done {
-    fn of(output: Output) -> Self {
+    /// What a command left behind.
+    pub fn of(output: Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let status = output.status;
         Self {

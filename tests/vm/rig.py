@@ -88,7 +88,8 @@ def require(*programs: str) -> None:
 
 def progress(text: str) -> None:
     """One line for whoever waits; on stderr, because stdout is results."""
-    print(f"# {text}", file=sys.stderr, flush=True)
+    # One write, so that the lines of two threads do not mix.
+    sys.stderr.write(f"# {text}\n")
 
 
 def sparse(path: pathlib.Path, size: int) -> pathlib.Path:

@@ -100,6 +100,8 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
     }
     if fields.noauto() {
         Pull::Never
+    } else if fields.nofail() && fields.is_at("/home") {
+        Pull::Awaited // systemd-user-sessions.service, which lets people in, is After=home.mount.
     } else if fields.nofail() {
         Pull::Background
     } else if fields.is_network() {

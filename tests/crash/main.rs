@@ -1,0 +1,22 @@
+//! guestprep killed, or refused by the system, at every call that changes something.
+//!
+//! strace(1) does it: `inject=CALL:signal=SIGKILL:when=N` kills the process as it enters the Nth
+//! such call, before the call does anything, so that one more N than there are calls ends the
+//! series. It counts per call and per thread, hence one call at a time; guestprep changes a guest
+//! from one thread. It needs root, and the Debian packages strace, binutils, util-linux, mount and
+//! e2fsprogs; what cannot be had is said and left out.
+
+#![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
+
+#[path = "../common"]
+#[allow(dead_code)]
+mod common {
+    pub mod fixture;
+    pub mod live;
+    pub mod state;
+}
+
+mod live;
+mod refused;
+mod subject;
+mod tree;

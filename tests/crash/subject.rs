@@ -1,0 +1,232 @@
+//! What is killed and refused: a guest, the command under strace, and what must hold afterwards.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::fixture::Fixture;
+use crate::common::live::{Done, Live};
+use crate::common::state::{self, assert_same};
+
+/// The calls by which guestprep changes files, its own journal's among them.
+pub const CALLS: [&str; 12] = [
+    "fchownat",
+    "write",
+    "fsync",
+    "renameat",
+    "unlinkat",
+    "mkdirat",
+    "symlinkat",
+    "fchmod",
+    "fchown",
+    "utimensat",
+    "ioctl",
+    "fsetxattr",
+];
+
+/// More calls than any command makes: a series that does not end by itself is broken.
+const MOST: usize = 500;
+
+/// A guest that guestprep is run on.
+pub enum Subject<'a> {
+    /// A tree, by `--root`.
+    Tree(&'a Fixture),
+    /// A running guest.
+    Live(&'a Live),
+}
+
+/// What strace does to the call that it has counted to.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// End the process.
+    Kill,
+    /// Let this one call fail.
+    Once(&'static str),
+    /// Let it and all after it fail.
+    Always(&'static str),
+}
+
+impl Subject<'_> {
+    fn root(&self) -> &Path {
+        match self {
+            Subject::Tree(fixture) => &fixture.root,
+            Subject::Live(live) => &live.root,
+        }
+    }
+
+    /// Everything that rollback has to give back.
+    pub fn state(&self) -> String {
+        match self {
+            Subject::Tree(fixture) => state::tree(&fixture.root),
+            Subject::Live(live) => live.state(),
+        }
+    }
+
+    /// Run guestprep to its end.
+    pub fn guestprep(&self, args: &[&str]) -> Done {
+        self.wrapped(&[], args)
+    }
+
+    /// Run guestprep with a fault at the Nth call of a kind; and whether there were so many.
+    pub fn faulty(&self, args: &[&str], call: &str, fault: Fault, n: usize) -> (Done, bool) {
+        let what = match fault {
+            Fault::Kill => format!("signal=SIGKILL:when={n}"),
+            Fault::Once(error) => format!("error={error}:when={n}"),
+            Fault::Always(error) => format!("error={error}:when={n}+"),
+        };
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let strace = format!("strace -f -qq -e trace={call} -e inject={call}:{what}");
+        let mut wrapper: Vec<&str> = strace.split(' ').collect();
+        wrapper.extend(["-o", log.path().to_str().expect("UTF-8")]);
+        let done = self.wrapped(&wrapper, args);
+        let log = std::fs::read_to_string(log.path()).expect("what strace saw");
+        (done, log.contains("(INJECTED)") || log.contains("+++ killed by SIGKILL"))
+    }
+
+    fn wrapped(&self, wrapper: &[&str], args: &[&str]) -> Done {
+        let root = self.root().to_str().expect("UTF-8");
+        let argv: Vec<&str> = match self {
+            Subject::Tree(_) => {
+                [wrapper, &[env!("CARGO_BIN_EXE_guestprep")], args, &["--root", root]].concat()
+            }
+            Subject::Live(_) => {
+                [wrapper, &["chroot", root, crate::common::live::GUESTPREP], args].concat()
+            }
+        };
+        let mut command = Command::new(argv[0]);
+        command.args(&argv[1..]).env("LC_ALL", "C");
+        Done::of(command.output().expect("guestprep"))
+    }
+
+    /// Forget all runs, so that the next does not read them.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_dir_all(self.root().join("var/lib/guestprep/runs"));
+    }
+
+    /// Nothing that guestprep needs for a moment may be left.
+    #[track_caller]
+    pub fn assert_no_temporary(&self, at: &str) {
+        let state = self.state();
+        let left = state.lines().find(|line| line.contains("/.guestprep-"));
+        assert!(left.is_none(), "{at}: {left:?} is left");
+    }
+}
+
+/// A state without the times, which a second `prepare` cannot repeat.
+pub fn without_times(state: &str) -> String {
+    let line = |line: &str| -> String {
+        let words = line.split(' ').enumerate();
+        let is_file = line.starts_with('/');
+        words.filter(|(at, _)| !(is_file && *at == 4)).map(|(_, word)| format!("{word} ")).collect()
+    };
+    state.lines().map(|l| line(l) + "\n").collect()
+}
+
+/// The two states that the guest may be in.
+pub struct States {
+    /// As found.
+    pub before: String,
+    /// As prepared, without times.
+    pub after: String,
+}
+
+impl States {
+    /// Prepare and roll back once, to see both.
+    pub fn of(subject: &Subject) -> Self {
+        let before = subject.state();
+        subject.guestprep(&["prepare", "--yes"]).exits(0);
+        let after = without_times(&subject.state());
+        subject.guestprep(&["rollback", "--yes"]).exits(0);
+        assert_same(&before, &subject.state(), "a rollback without fault");
+        subject.forget();
+        Self { before, after }
+    }
+}
+
+/// Kill `prepare`, or `rollback` after a whole `prepare`, at every call of a kind. Gives how often
+/// it was killed.
+pub fn kill_everywhere(subject: &Subject, states: &States, victim: &str, call: &str) -> usize {
+    for n in 1..MOST {
+        if victim == "rollback" {
+            subject.guestprep(&["prepare", "--yes"]).exits(0);
+        }
+        let (done, was_killed) = subject.faulty(&[victim, "--yes"], call, Fault::Kill, n);
+        let at = format!("{victim} killed at {call} {n}");
+        assert_eq!(done.code, if was_killed { 137 } else { 0 }, "{at}: {done:?}");
+
+        // The next command, whichever it is, finishes or undoes the run before it answers.
+        let next = if n % 2 == 0 { "audit" } else { "runs" };
+        let answer = subject.guestprep(&[next]);
+        subject.assert_no_temporary(&at);
+        let now = subject.state();
+        let is_after = without_times(&now) == states.after;
+        if !is_after {
+            assert_same(&states.before, &now, &at);
+        }
+        match next {
+            "audit" => assert_eq!(answer.code, i32::from(!is_after), "{at}: {answer:?}"),
+            _ => assert_eq!(answer.code, 0, "{at}: {answer:?}"),
+        }
+
+        let undone = subject.guestprep(&["rollback", "--yes"]);
+        // 2: there is no run to roll back.
+        assert_eq!(undone.code, if is_after { 0 } else { 2 }, "{at}: {undone:?}");
+        assert_same(&states.before, &subject.state(), &at);
+        subject.forget();
+        if !was_killed {
+            assert_eq!(is_after, victim == "prepare", "{at}");
+            return n - 1;
+        }
+    }
+    panic!("{victim} makes more than {MOST} calls of {call}");
+}
+
+/// Let a call of `prepare` or `rollback` fail, each in turn. What it says of the guest afterwards
+/// has to be so. Gives how often one failed.
+pub fn refuse_everywhere(
+    subject: &Subject,
+    states: &States,
+    victim: &str,
+    call: &str,
+    fault: Fault,
+) -> usize {
+    for n in 1..MOST {
+        if victim == "rollback" {
+            subject.guestprep(&["prepare", "--yes"]).exits(0);
+        }
+        let (done, was_refused) = subject.faulty(&[victim, "--yes"], call, fault, n);
+        let at = format!("{victim} with {fault:?} at {call} {n}: {done:?}");
+        let now = subject.state();
+        match (done.code, victim) {
+            (0, "prepare") => {
+                assert_same(&states.after, &without_times(&now), &format!("{at}: says done"));
+            }
+            (0, _) => assert_same(&states.before, &now, &format!("{at}: says done")),
+            (4, "prepare") => {
+                assert_same(&states.before, &now, &format!("{at}: says undone"));
+            }
+            (4, _) => assert_same(&states.after, &without_times(&now), &format!("{at}: untouched")),
+            // Its answer could not be written: before anything was done, or after all was.
+            (2, "prepare") if call == "write" => {
+                if without_times(&now) != states.after {
+                    assert_same(&states.before, &now, &at);
+                }
+            }
+            // It lists what is left, a step a line, where it can say anything.
+            (5, _) => assert!(call == "write" || done.err.contains("\n  s"), "{at}: no step"),
+            _ => panic!("{at}: no such exit code"),
+        }
+        // Once the cause is gone, whatever is left can be undone.
+        let next = subject.guestprep(&["runs"]);
+        assert!([0, 5].contains(&next.code), "{at}: then {next:?}");
+        let undone = subject.guestprep(&["rollback", "--yes"]);
+        assert!([0, 2].contains(&undone.code), "{at}: then {undone:?}");
+        assert_same(&states.before, &subject.state(), &at);
+        subject.assert_no_temporary(&at);
+        subject.forget();
+        if !was_refused {
+            assert_eq!(done.code, 0, "{at}");
+            return n - 1;
+        }
+    }
+    panic!("{victim} makes more than {MOST} calls of {call}");
+}

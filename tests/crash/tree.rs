@@ -1,0 +1,71 @@
+//! Killed while it changes a tree.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::common::fixture::Fixture;
+use crate::common::live::{left_out, run};
+use crate::subject::{CALLS, States, Subject, kill_everywhere};
+
+/// A tree with a step of every kind that trees have: two files are edited, one with attributes to
+/// lose, and two units are masked: where a file of the name stands, and where a link does.
+pub fn tree() -> Option<Fixture> {
+    if !rustix::process::geteuid().is_root() {
+        left_out("changing a tree needs root");
+        return None;
+    }
+    for tool in ["strace", "setfattr"] {
+        if std::process::Command::new(tool).arg("--version").output().is_err() {
+            left_out(&format!("there is no {tool}"));
+            return None;
+        }
+    }
+    let fixture = Fixture::distro("debian-12");
+    let etc = fixture.root.join("etc");
+    let append = |file: &str, line: &str| {
+        let path = etc.join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        fs::write(path, text + line).expect("a file");
+    };
+    append("fstab", "/dev/vdz1 /data ext4 defaults 0 2\n");
+    append("crypttab", "data /dev/vdz3 none luks\n");
+    let units = etc.join("systemd/system");
+    fs::create_dir_all(units.join("multi-user.target.wants")).expect("a directory");
+    let unit = "[Mount]\nWhat=/dev/vdz2\nWhere=/srv\n[Install]\nWantedBy=multi-user.target\n";
+    fs::write(units.join("srv.mount"), unit).expect("a unit");
+    symlink("../srv.mount", units.join("multi-user.target.wants/srv.mount")).expect("a link");
+    let linked = fixture.root.join("opt/units");
+    fs::create_dir_all(&linked).expect("a directory");
+    let unit = "[Mount]\nWhat=/dev/vdz4\nWhere=/mnt\n[Install]\nWantedBy=multi-user.target\n";
+    fs::write(linked.join("mnt.mount"), unit).expect("a unit");
+    for name in ["mnt.mount", "multi-user.target.wants/mnt.mount"] {
+        symlink("/opt/units/mnt.mount", units.join(name)).expect("a link");
+    }
+    let fstab = etc.join("fstab");
+    run(&["setfattr", "-n", "user.note", "-v", "kept", fstab.to_str().expect("UTF-8")]);
+    fs::create_dir_all(fixture.root.join("var/lib/guestprep")).expect("the state directory");
+    Some(fixture)
+}
+
+fn killed(victim: &str) {
+    let Some(fixture) = tree() else { return };
+    let subject = Subject::Tree(&fixture);
+    let states = States::of(&subject);
+    let mut times = 0;
+    for call in CALLS {
+        let at_call = kill_everywhere(&subject, &states, victim, call);
+        println!("{victim}: killed at {at_call} calls of {call}");
+        times += at_call;
+    }
+    assert!(times > 40, "killed {times} times: strace did not see the calls");
+}
+
+#[test]
+fn prepare_killed_at_any_call() {
+    killed("prepare");
+}
+
+#[test]
+fn rollback_killed_at_any_call() {
+    killed("rollback");
+}
