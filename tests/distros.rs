@@ -1,71 +1,96 @@
-//! A clean guest of each distribution is judged without a blocker, running and as a tree.
+//! A clean guest of each distribution is READY, running and as a tree, and its whole report is
+//! the one that was reviewed (`tests/snapshots`).
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
 mod common;
 
 use common::fixture::{Fixture, fixtures};
-use guestprep::catalog;
+use guestprep::catalog::{self, CHECKS, Config, Language};
+use guestprep::engine::{self, Selection, Settings};
 use guestprep::guest::Mode;
-use guestprep::model::{Policy, Severity, Verdict};
-use guestprep::probe::PROBES;
+use guestprep::model::{CheckId, Decision, Policy, Report, Severity, VerdictName};
+use serde_json::{Value, json};
+
+/// How full a filesystem is only a real one says (`tests/mounted_tree.rs` has some). It could be a
+/// blocker, so that a recorded guest is UNDETERMINED with this check and READY without it.
+const UNMEASURED: &str = "disk-full";
 
 /// What cannot be judged of a guest that is only files: mode, check, part of the reason.
 const UNKNOWN: [(Mode, &str, &str); 2] = [
     // A recorded kernel has no filesystem to measure and no superblock to read.
-    (Mode::Live, "disk-full", "was not recorded"),
+    (Mode::Live, UNMEASURED, "was not recorded"),
     (Mode::Live, "filesystem-features", "the superblock of /dev/vda"),
 ];
 
-#[test]
-fn a_clean_guest_has_no_blocker() {
-    let mut wrong = Vec::new();
-    let mut guests = 0;
-    for name in distros() {
-        let fixture = Fixture::distro(&name);
-        for mode in [Mode::Live, Mode::Tree] {
-            guests += 1;
-            for probe in PROBES {
-                let spec = catalog::check(probe.id).expect("a check of the probe's name");
-                let guest = fixture.guest(mode, Policy::default());
-                let verdict = (probe.judge)(&guest)
-                    .unwrap_or_else(|why| Verdict::Unknown { reason: why.0, findings: Vec::new() });
-                let at = format!("{name} {} {}", mode.as_str(), probe.id);
-                let findings = match verdict {
-                    Verdict::Pass | Verdict::NotApplicable(_) => continue,
-                    Verdict::Fail(findings) => findings,
-                    Verdict::Unknown { reason, findings } => {
-                        let is_named = UNKNOWN.iter().any(|(in_mode, id, part)| {
-                            *in_mode == mode && *id == probe.id && reason.contains(part)
-                        });
-                        if !is_named {
-                            wrong.push(format!("{at}: unknown: {reason}"));
-                        }
-                        findings
-                    }
-                };
-                for finding in findings {
-                    let own = finding.severity.or_else(|| spec.finding_severity(finding.key));
-                    if own.unwrap_or(spec.severity) == Severity::Blocker {
-                        wrong.push(format!(
-                            "{at}: {}",
-                            spec.en.message(finding.key, &finding.values)
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    assert_eq!(guests, 24, "twelve guests, each in two ways");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
 fn distros() -> Vec<String> {
     let folder = fixtures().join("distros");
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .expect("the distributions")
+    let entries = std::fs::read_dir(folder).expect("the distributions");
+    let mut names: Vec<String> = entries
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     names
+}
+
+fn audit(fixture: &Fixture, mode: Mode, skip: &[&str]) -> Report {
+    let skip = skip.iter().map(|id| CheckId::from(*id)).collect();
+    let config = Config::default();
+    let settings = Settings {
+        profile: catalog::profile("clone").expect("the default profile"),
+        config: &config,
+        language: Language::En,
+        fail_on: Severity::Blocker,
+        selection: Selection { skip, ..Selection::default() },
+    };
+    engine::audit(&fixture.guest(mode, Policy::default()), &settings).report
+}
+
+#[test]
+fn a_clean_guest_is_ready() {
+    let mut wrong = Vec::new();
+    let names = distros();
+    assert_eq!(names.len(), 12, "{names:?}");
+    for name in names {
+        let fixture = Fixture::distro(&name);
+        for mode in [Mode::Live, Mode::Tree] {
+            let report = audit(&fixture, mode, &[]);
+            let at = format!("{name} {}", mode.as_str());
+            assert_eq!(report.checks.len(), CHECKS.len(), "{at}: every check is asked");
+            let measured = match mode {
+                Mode::Live => audit(&fixture, mode, &[UNMEASURED]),
+                Mode::Tree => report.clone(),
+            };
+            if measured.verdict != Decision::Ready {
+                wrong.push(format!("{at} is {:?}", measured.verdict));
+            }
+            for check in &report.checks {
+                let reason = check.reason.as_deref().unwrap_or_default();
+                let is_named = UNKNOWN.iter().any(|(in_mode, id, part)| {
+                    *in_mode == mode && *id == check.id.as_str() && reason.contains(part)
+                });
+                if check.verdict == VerdictName::Unknown && !is_named {
+                    wrong.push(format!("{at} {}: {reason}", check.id));
+                }
+                let findings = check.findings.iter().filter(|f| f.severity != Severity::Advice);
+                wrong.extend(findings.map(|f| format!("{at} {}: {}", check.id, f.message)));
+            }
+            insta::assert_snapshot!(format!("{name}-{}", mode.as_str()), redacted(&report));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The JSON report without what differs from run to run and from version to version.
+fn redacted(report: &Report) -> String {
+    let mut value: Value = serde_json::to_value(report).expect("a report is JSON");
+    for (field, shown) in [("started", "[time]"), ("digest", "[digest]")] {
+        let text = value[field].as_str().expect("a text");
+        assert!(!text.is_empty(), "{field} says something");
+        value[field] = json!(shown);
+    }
+    assert!(value["duration_ms"].is_u64(), "a duration in milliseconds");
+    value["duration_ms"] = json!("[milliseconds]");
+    value["tool"]["version"] = json!("[version]");
+    serde_json::to_string_pretty(&value).expect("a text")
 }

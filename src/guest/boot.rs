@@ -188,6 +188,8 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
                 is_swap,
             };
             let pull = match init {
+                // The generator passes over a mount point that is no path.
+                Init::Systemd if !is_swap && !entry.target.value.starts_with(b"/") => Pull::Never,
                 Init::Systemd | Init::Unknown => systemd::fstab_pull(guest, &fields),
                 Init::SysV => scripts::sysv_pull(guest, &fields),
                 Init::Upstart => scripts::upstart_pull(&fields),
