@@ -1,13 +1,16 @@
 //! `guestprep capture`
 
+use std::ffi::OsString;
+
 use super::args::{CaptureArgs, Cli};
 use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
 use super::prepare::{interrupt, refuse_obstacles, take};
 use super::setup::{self, Choice};
-use crate::change::{RunKind, roll_back};
+use crate::change::{Interrupt, RunKind, roll_back};
 use crate::engine;
-use crate::model::Decision;
+use crate::guest::Guest;
+use crate::model::{Decision, VerdictName};
 use crate::sys;
 
 pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
@@ -25,27 +28,9 @@ pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
     refuse_obstacles(&guest, &plan)?;
     let mut prepared = take(&guest, &store, &plan, RunKind::Capture, &interrupt)?;
 
-    let guest = setup::guest(None, policy())?;
-    let report = engine::audit(&guest, &choice.settings()).report;
-    let ended = if report.verdict == Decision::Ready {
-        sys::run_in_foreground(&args.command, &|| interrupt.signal()).map_err(Trouble::from)
-    } else {
-        let unsure = report.checks.iter().filter(|c| c.reason.is_some() || !c.findings.is_empty());
-        let ids: Vec<&str> = unsure
-            .filter(|c| c.verdict != crate::model::VerdictName::NotApplicable)
-            .map(|c| c.id.as_str())
-            .collect();
-        Err(Trouble::new(
-            report.verdict.into(),
-            format!(
-                "the command was not run: the guest is {} ({})",
-                report.verdict,
-                ids.join(", ")
-            ),
-        )
-        .hint("`guestprep audit` says why"))
-    };
-
+    // Whatever comes of it, what was prepared is rolled back.
+    let ended = setup::guest(None, policy())
+        .and_then(|prepared| run_when_ready(&prepared, &choice, &args.command, &interrupt));
     let result = roll_back(&guest, &mut prepared.run).map_err(Trouble::usage)?;
     if !result.left.is_empty() {
         return Err(setup::incomplete(&result, "is rolled back in part"));
@@ -53,4 +38,23 @@ pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
     sys::say(&format!("run {} is rolled back", result.id));
     let code = ended?;
     Ok(Exit::Of(u8::try_from(code).unwrap_or(u8::MAX)))
+}
+
+/// Run the command, if the prepared guest is ready for it. The command's exit code.
+fn run_when_ready(
+    guest: &Guest,
+    choice: &Choice,
+    command: &[OsString],
+    interrupt: &Interrupt,
+) -> Result<i32, Trouble> {
+    let report = engine::audit(guest, &choice.settings()).report;
+    if report.verdict == Decision::Ready {
+        return Ok(sys::run_in_foreground(command, &|| interrupt.signal())?);
+    }
+    let unsure = report.checks.iter().filter(|c| c.reason.is_some() || !c.findings.is_empty());
+    let ids: Vec<&str> =
+        unsure.filter(|c| c.verdict != VerdictName::NotApplicable).map(|c| c.id.as_str()).collect();
+    let why =
+        format!("the command was not run: the guest is {} ({})", report.verdict, ids.join(", "));
+    Err(Trouble::new(report.verdict.into(), why).hint("`guestprep audit` says why"))
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::live::{Live, alone, run};
+use crate::common::command::run;
+use crate::common::live::{Live, alone};
 use crate::subject::{Fault, States, Subject, kill_everywhere, refuse_everywhere};
 
 /// A guest with a data disk, a bind mount of a part of it, and a swap file on it.

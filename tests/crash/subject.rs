@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::command::Done;
 use crate::common::fixture::Fixture;
-use crate::common::live::{Done, Live};
+use crate::common::live::Live;
 use crate::common::state::{self, assert_same};
 
 /// The calls by which guestprep changes files, its own journal's among them.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use crate::common::command::{left_out, run};
 use crate::common::fixture::Fixture;
-use crate::common::live::{left_out, run};
 use crate::subject::{CALLS, States, Subject, kill_everywhere};
 
 /// A tree with a step of every kind that trees have: two files are edited, one with attributes to

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::live::{Live, Running, alone, until};
+use crate::common::command::{Running, until};
+use crate::common::live::{Live, alone};
 use crate::common::state::assert_same;
 
 /// Start a command that prints a line once it holds.

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::live::{GUESTPREP, Live, Running, alone, until};
+use crate::common::command::{Running, until};
+use crate::common::live::{GUESTPREP, Live, alone};
 use crate::common::state::assert_same;
 
 /// A capture whose command runs until it is killed; its process id is in /run/command.
@@ -90,5 +91,27 @@ fn while_it_runs_nothing_else_may_change_the_guest() {
         capture.signal("TERM");
         capture.wait();
         assert_same(&before, &live.state(), "the capture did not roll back");
+    });
+}
+
+#[test]
+fn its_command_is_not_run_on_a_guest_that_is_not_ready() {
+    alone(&[], |live| {
+        live.data();
+        let before = live.state();
+        let args = ["capture", "--skip", "fstab-data-disk", "--", "touch", "/run/ran"];
+        live.guestprep(&args).exits(0);
+        fs::remove_file(live.at("/run/ran")).expect("it ran: no check that is run fails");
+        // Nothing can mend a root account that is gone.
+        let passwd = fs::read_to_string(live.at("/etc/passwd")).expect("passwd");
+        fs::write(live.at("/etc/passwd"), passwd.replace("root:", "toor:")).expect("passwd");
+        let broken = live.state();
+        live.guestprep(&["capture", "--", "touch", "/run/ran"])
+            .exits(1)
+            .says("the command was not run")
+            .says("root-account-missing");
+        assert!(!fs::exists(live.at("/run/ran")).expect("/run"));
+        assert_same(&broken, &live.state(), "the capture did not roll back");
+        assert_ne!(before, broken);
     });
 }

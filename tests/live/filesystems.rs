@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::live::{Live, alone, has_filesystem, run};
+use crate::common::command::run;
+use crate::common::live::{Live, alone, has_filesystem};
 use crate::common::state::assert_same;
 
 /// Prepare and roll back; the mount has to go and to come back as it was.

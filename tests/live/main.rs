@@ -9,6 +9,7 @@
 #[path = "../common"]
 #[allow(dead_code)]
 mod common {
+    pub mod command;
     pub mod fixture;
     pub mod live;
     pub mod state;

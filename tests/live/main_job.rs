@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::common::live::{Live, alone, run};
+use crate::common::command::run;
+use crate::common::live::{Live, alone};
 use crate::common::state::assert_same;
 
 /// Give fstab everything that a file can have, so that rollback can lose it.
@@ -120,7 +121,7 @@ fn umount_takes_a_directory_or_a_device() {
 
         live.chroot(&["mount", &inner.device, "/data/inner"]).exits(0);
         let holder = live.start(&["sh", "-c", "cd /data/inner; exec sleep 60"]);
-        crate::common::live::until("it holds", || {
+        crate::common::command::until("it holds", || {
             fs::read_link(format!("/proc/{}/cwd", holder.pid()))
                 .is_ok_and(|cwd| cwd.ends_with("data/inner"))
         });

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::common::live::{GUESTPREP, alone, run};
+use crate::common::command::run;
+use crate::common::live::{GUESTPREP, alone};
 use crate::common::state::assert_same;
 
 #[test]

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::command::left_out;
 use crate::common::fixture::{Fixture, fixtures};
-use crate::common::live::left_out;
 use crate::common::state;
 
 fn guestprep(root: &Path, args: &[&str]) -> (i32, String) {
