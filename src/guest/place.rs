@@ -71,7 +71,12 @@ impl Guest {
             _ => {}
         }
         if self.policy.places_on_system(&shown(source), target) {
-            return Ok(Place::System { device: None });
+            // The operator's word goes; which device is meant is only looked up.
+            let seen = match (self.mode, self.system_disks()) {
+                (Mode::Live, Ok(system)) => self.place_live(source, system).ok(),
+                _ => None,
+            };
+            return Ok(Place::System { device: seen.and_then(|place| place.device()) });
         }
         match self.system_disks()? {
             SystemDisks::Unseen => self.place_in_tree(source),

@@ -37,8 +37,8 @@ pub fn judge(guest: &Guest) -> Answer {
     for swap in &mounts.swaps {
         let disk = match swap.kind {
             SwapKind::Partition => match device_of_path(disks, &swap.path) {
-                Some(device) => guest.data_disk_under(device)?,
-                None => None,
+                Some(device) if !named.system.contains(&device) => guest.data_disk_under(device)?,
+                _ => None,
             },
             SwapKind::File => on_data_disks
                 .iter()
@@ -74,29 +74,42 @@ pub fn judge(guest: &Guest) -> Answer {
     Ok(Verdict::from_parts(findings, doubts))
 }
 
-/// Devices that fstab names and that a clone lacks, loop devices of mount(8) among them.
-fn named_by_fstab(guest: &Guest) -> Result<BTreeSet<usize>, Unknown> {
-    let items = &guest.boot()?.items;
-    Ok(items
-        .iter()
-        .filter_map(|item| match item.place {
-            Place::Data { device, .. } => device,
-            _ => None,
-        })
-        .collect())
+/// Devices that fstab names, loop devices of mount(8) among them.
+fn named_by_fstab(guest: &Guest) -> Result<Named, Unknown> {
+    let mut named = Named::default();
+    for item in &guest.boot()?.items {
+        match item.place {
+            Place::Data { device, .. } => named.data.extend(device),
+            Place::System { device } => named.system.extend(device),
+            _ => {}
+        }
+    }
+    Ok(named)
+}
+
+/// What fstab, crypttab and units name, by where it lies.
+#[derive(Default)]
+struct Named {
+    /// On data disks: a clone lacks it.
+    data: BTreeSet<usize>,
+    /// On the system disk, by topology or by the operator's word (`[mounts] system`).
+    system: BTreeSet<usize>,
 }
 
 fn data_disk_of(
     guest: &Guest,
     disks: &Disks,
-    named: &BTreeSet<usize>,
+    named: &Named,
     mount: &Mount,
 ) -> Result<Option<String>, Unknown> {
     for device in guest.devices_of_mount(mount)?.unwrap_or_default() {
+        if named.system.contains(&device) {
+            return Ok(None);
+        }
         if let Some(disk) = guest.data_disk_under(device)? {
             return Ok(Some(disk));
         }
-        if named.contains(&device) {
+        if named.data.contains(&device) {
             return Ok(Some(disks.names(&disks.disks_under(device))));
         }
     }
@@ -152,7 +165,7 @@ fn device_of_path(disks: &Disks, path: &[u8]) -> Option<usize> {
 fn elsewhere(
     guest: &Guest,
     disks: &Disks,
-    named: &BTreeSet<usize>,
+    named: &Named,
     namespace: &OtherNamespace,
     ours: &[(&Mount, String)],
 ) -> Result<Vec<Finding>, Unknown> {
@@ -168,7 +181,7 @@ fn elsewhere(
         let devices = guest.devices_of_mount(mount)?.unwrap_or_default();
         let is_loop = |at: &usize| matches!(disks.devices[*at].kind, DeviceKind::Loop { .. });
         let under = devices.iter().flat_map(|at| disks.disks_under(*at)).collect::<Vec<_>>();
-        if under.iter().all(is_loop) && !devices.iter().any(|at| named.contains(at)) {
+        if under.iter().all(is_loop) && !devices.iter().any(|at| named.data.contains(at)) {
             continue;
         }
         let source = ByteString::from(mount.source.value.as_slice());
