@@ -27,6 +27,3 @@ pub use recover::{Recovered, recover};
 pub use step::unmount;
 pub use store::{Run, Store};
 pub use undo::{NotUndone, RollbackRefused, RolledBack, roll_back};
-
-#[cfg(test)]
-mod tests;
