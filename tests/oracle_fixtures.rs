@@ -262,11 +262,12 @@ fn the_generator_links_units_as_we_say_that_boot_cares() {
                 },
                 false => entry.dir.clone(),
             };
-            // The root and /usr are the initramfs's; of two lines for one target the first counts;
+            // The root and /usr are the initramfs's, /proc and its like the manager's; of two lines for one target the first counts;
             // a target that is no path or no UTF-8 has no unit.
             let is_plain = std::str::from_utf8(&path).is_ok();
             let is_new = seen.insert((path.clone(), is_swap));
-            if path == b"/" || path == b"/usr" || !is_new || !is_plain {
+            let is_kernels = [&b"/proc"[..], b"/sys", b"/dev"].contains(&path.as_slice());
+            if path == b"/" || path == b"/usr" || is_kernels || !is_new || !is_plain {
                 continue;
             }
             let Some(stem) = escape_path(&path) else { continue };

@@ -100,6 +100,8 @@ pub struct BootItem {
     pub wait: Option<u64>,
     /// Other items that it needs, by index.
     pub needs: Vec<usize>,
+    /// A service that boot waits for and that waits for this, whatever the entry says.
+    pub held_by: Option<String>,
     /// Whether a clone lacks it.
     pub absence: Absence,
 }
@@ -107,11 +109,18 @@ pub struct BootItem {
 impl BootItem {
     /// What the item's absence does to boot.
     pub fn impact(&self) -> Impact {
+        let is_awaited = self.pull == Pull::Awaited || self.held_by.is_some();
         match (self.pull, self.wait) {
-            (Pull::Required, _) | (Pull::Awaited, None) => Impact::StopsBoot,
-            (Pull::Awaited, Some(_)) => Impact::DelaysBoot,
-            (Pull::Background | Pull::OnAccess | Pull::Never, _) => Impact::Harmless,
+            (Pull::Required, _) => Impact::StopsBoot,
+            (_, None) if is_awaited => Impact::StopsBoot,
+            (_, Some(_)) if is_awaited => Impact::DelaysBoot,
+            _ => Impact::Harmless,
         }
+    }
+
+    /// Whether boot tries it: by its entry, or because a service requires it.
+    pub fn is_tried(&self) -> bool {
+        self.pull != Pull::Never || self.held_by.is_some()
     }
 
     /// How long boot waits, in seconds, where it goes on after that.
@@ -215,6 +224,7 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
                 pull,
                 place,
                 needs: Vec::new(),
+                held_by: None,
                 absence: Absence::Present,
             });
         }
@@ -225,6 +235,9 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
     }
     graph::link(&mut items);
     graph::settle(&mut items);
+    if is_systemd {
+        systemd::hold(guest, &mut items)?;
+    }
     Ok(Boot { items })
 }
 
@@ -253,6 +266,7 @@ fn read_crypttab(guest: &Guest, init: Init, items: &mut Vec<BootItem>) -> Fact<(
             options,
             pull,
             needs: Vec::new(),
+            held_by: None,
             absence: Absence::Present,
         });
     }

@@ -49,32 +49,18 @@ pub struct UnitTable {
 }
 
 pub(super) fn read(guest: &Guest) -> Fact<UnitTable> {
-    let mut directories: Vec<&str> = DIRECTORIES.to_vec();
-    // DISTRO(debian 11, ubuntu 20.04): guests installed before the merge of /usr have a /lib of
-    // their own.
-    if guest.root().read_link(&GuestPath::from("/lib"))?.is_none() {
-        directories.push("/lib/systemd/system");
-    }
+    let directories = directories(guest)?;
     let mut units: Vec<BootUnit> = Vec::new();
-    for directory in &directories {
-        let directory = GuestPath::from(*directory);
-        for sub in guest.root().list(&directory)?.unwrap_or_default() {
-            let Some((puller, required)) = puller(&sub) else { continue };
-            let links = directory.join(&sub);
-            let Ok(Some(names)) = guest.root().list(&links) else { continue };
-            for name in names {
-                let Ok(name) = String::from_utf8(name) else { continue };
-                if ![".mount", ".automount", ".swap"].iter().any(|s| name.ends_with(s)) {
-                    continue;
-                }
-                match units.iter_mut().find(|u| u.name == name) {
-                    Some(unit) => unit.pulled_by.push((puller.clone(), required)),
-                    None => units.extend(load(guest, &directories, &name)?.map(|unit| BootUnit {
-                        pulled_by: vec![(puller.clone(), required)],
-                        ..unit
-                    })),
-                }
-            }
+    for (puller, required, name) in pulled(guest, &directories)? {
+        if ![".mount", ".automount", ".swap"].iter().any(|s| name.ends_with(s)) {
+            continue;
+        }
+        match units.iter_mut().find(|u| u.name == name) {
+            Some(unit) => unit.pulled_by.push((puller, required)),
+            None => units.extend(
+                load(guest, &directories, &name)?
+                    .map(|unit| BootUnit { pulled_by: vec![(puller, required)], ..unit }),
+            ),
         }
     }
     // What an automount unit mounts on access is in the mount unit beside it, which nothing pulls.
@@ -91,6 +77,32 @@ pub(super) fn read(guest: &Guest) -> Fact<UnitTable> {
     Ok(UnitTable { units })
 }
 
+fn directories(guest: &Guest) -> Fact<Vec<&'static str>> {
+    let mut directories = DIRECTORIES.to_vec();
+    // DISTRO(debian 11, ubuntu 20.04): guests installed before the merge of /usr have a /lib of
+    // their own.
+    if guest.root().read_link(&GuestPath::from("/lib"))?.is_none() {
+        directories.push("/lib/systemd/system");
+    }
+    Ok(directories)
+}
+
+/// Every link in a `.wants` or `.requires` directory: the unit that pulls, whether it requires,
+/// and the unit that is pulled.
+fn pulled(guest: &Guest, directories: &[&str]) -> Fact<Vec<(String, bool, String)>> {
+    let mut found = Vec::new();
+    for directory in directories {
+        let directory = GuestPath::from(*directory);
+        for sub in guest.root().list(&directory)?.unwrap_or_default() {
+            let Some((puller, required)) = puller(&sub) else { continue };
+            let Ok(Some(names)) = guest.root().list(&directory.join(&sub)) else { continue };
+            let names = names.into_iter().filter_map(|name| String::from_utf8(name).ok());
+            found.extend(names.map(|name| (puller.clone(), required, name)));
+        }
+    }
+    Ok(found)
+}
+
 /// The unit that a directory of links belongs to, and whether it requires them.
 fn puller(directory: &[u8]) -> Option<(String, bool)> {
     let name = std::str::from_utf8(directory).ok()?;
@@ -100,8 +112,36 @@ fn puller(directory: &[u8]) -> Option<(String, bool)> {
     }
 }
 
+/// The paths that services which boot would start require to be mounted (`RequiresMountsFor=`),
+/// each with the service's name.
+pub(super) fn required_mounts(guest: &Guest) -> Fact<Vec<(String, GuestPath)>> {
+    let directories = directories(guest)?;
+    let mut found = Vec::new();
+    for (_, _, name) in pulled(guest, &directories)? {
+        if !name.ends_with(".service") {
+            continue;
+        }
+        let Some((_, settings)) = read_unit(guest, &directories, &name)? else { continue };
+        for value in settings.get_all("Unit", "RequiresMountsFor") {
+            let paths = unit::words(value).into_iter().filter(|word| word.starts_with(b"/"));
+            found.extend(paths.map(|path| (name.clone(), GuestPath::new(&path))));
+        }
+    }
+    Ok(found)
+}
+
 /// A unit with its drop-ins; `None` when it has no file, or is masked.
 fn load(guest: &Guest, directories: &[&str], name: &str) -> Fact<Option<BootUnit>> {
+    let read = read_unit(guest, directories, name)?;
+    Ok(read.map(|(path, settings)| from_settings(name, path, &settings)))
+}
+
+/// A unit's file and its settings with those of its drop-ins.
+fn read_unit(
+    guest: &Guest,
+    directories: &[&str],
+    name: &str,
+) -> Fact<Option<(GuestPath, Settings)>> {
     for directory in directories {
         let path = GuestPath::from(format!("{directory}/{name}").as_str());
         if guest.root().read_link(&path)?.as_deref() == Some(b"/dev/null") {
@@ -113,7 +153,7 @@ fn load(guest: &Guest, directories: &[&str], name: &str) -> Fact<Option<BootUnit
         }
         let base = UnitFile::parse(&text);
         let settings = unit::merge(&base, &drop_ins(guest, directories, name)?);
-        return Ok(Some(from_settings(name, path, &settings)));
+        return Ok(Some((path, settings)));
     }
     Ok(None)
 }

@@ -17,7 +17,7 @@ pub fn judge(guest: &Guest) -> Answer {
     let mut doubts = Vec::new();
     for entry in &entries.list {
         let item = entry.item;
-        if item.pull == Pull::Never {
+        if !item.is_tried() {
             continue;
         }
         if let Absence::Untold(why) = &item.absence
@@ -52,12 +52,16 @@ fn found(entry: &Entry, entries: &entries::Entries, disk: &str, change: LineChan
     weighed(finding, entry.item).with("disk", disk).fix(fix)
 }
 
-/// What keeps an entry without making boot wait for it: `nofail`, which does not help a swap.
+/// What keeps an entry without making boot wait for it: `nofail`, which helps neither a swap nor a
+/// mount that a service waits for.
 fn without_waiting(entry: &Entry) -> LineChange {
-    if entry.item.target.is_some() {
-        LineChange::AddOptions(vec!["nofail".to_owned()])
-    } else {
-        LineChange::Park
+    if entry.item.held_by.is_some() { LineChange::Park } else { nofail(entry) }
+}
+
+fn nofail(entry: &Entry) -> LineChange {
+    match entry.item.target {
+        Some(_) => LineChange::AddOptions(vec!["nofail".to_owned()]),
+        None => LineChange::Park,
     }
 }
 
@@ -66,13 +70,9 @@ fn without_waiting(entry: &Entry) -> LineChange {
 /// has to let boot go on too, and names nothing of the disk: `own` is false for it.
 fn kept(guest: &Guest, entry: &Entry, own: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if entry.item.impact() != Impact::Harmless {
-        findings.push(
-            entry
-                .finding("keep-without-nofail")
-                .impact(entry.item.impact())
-                .fix((!entry.is_of_the_system()).then(|| entry.edit(without_waiting(entry)))),
-        );
+    if matches!(entry.item.pull, Pull::Required | Pull::Awaited) {
+        let fix = (!entry.is_of_the_system()).then(|| entry.edit(nofail(entry)));
+        findings.push(entry.finding("keep-without-nofail").impact(entry.item.impact()).fix(fix));
     }
     let device = match entry.item.place {
         Place::Data { device, .. } => device,

@@ -4,7 +4,7 @@
 use super::absence::{ABSENT, DEPENDS, weighed};
 use super::entries::{self, Entry};
 use super::{Answer, Guest};
-use crate::guest::{Absence, Place, Pull};
+use crate::guest::{Absence, Place};
 use crate::model::{Finding, Impact, LineChange, Verdict};
 
 /// Judge the check.
@@ -15,7 +15,7 @@ pub fn judge(guest: &Guest) -> Answer {
     let mut findings = Vec::new();
     let mut doubts = Vec::new();
     for entry in &entries.list {
-        if entry.item.pull == Pull::Never {
+        if !entry.item.is_tried() {
             continue;
         }
         if let Absence::Untold(why) = &entry.item.absence

@@ -3,7 +3,7 @@
 //! systemd-cryptsetup-generator(8).
 
 use super::{Absence, BootItem, Fields, ItemKind, Origin, Pull};
-use crate::guest::{Fact, Guest, Place};
+use crate::guest::{Fact, Guest, Place, units};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::options::Options;
 use crate::parse::source::Source;
@@ -100,8 +100,6 @@ pub fn fstab_pull(guest: &Guest, fields: &Fields) -> Pull {
     }
     if fields.noauto() {
         Pull::Never
-    } else if fields.nofail() && fields.is_at("/home") {
-        Pull::Awaited // systemd-user-sessions.service, which lets people in, is After=home.mount.
     } else if fields.nofail() {
         Pull::Background
     } else if fields.is_network() {
@@ -148,6 +146,30 @@ pub fn crypttab_pull(guest: &Guest, options: &Options) -> Pull {
     }
 }
 
+/// Find the mounts that boot waits for because of a service: what a service requires by
+/// `RequiresMountsFor=` is started with it, `noauto` or not, and the service fails without it.
+pub fn hold(guest: &Guest, items: &mut [BootItem]) -> Fact<()> {
+    let is_lacking = |item: &BootItem| {
+        matches!(item.kind, ItemKind::Mount | ItemKind::Automount)
+            && item.absence != Absence::Present
+    };
+    if !items.iter().any(is_lacking) {
+        return Ok(()); // The services of a guest are many, and need not be read for nothing.
+    }
+    let requirements = units::required_mounts(guest)?;
+    for item in items.iter_mut().filter(|item| is_lacking(item)) {
+        let Some(target) = &item.target else { continue };
+        let required = requirements.iter().find(|(_, path)| path.is_within(target));
+        item.held_by = required.map(|(service, _)| service.clone());
+        // systemd-user-sessions.service, which lets people in, is After=home.mount.
+        let is_started = !matches!(item.pull, Pull::Never | Pull::OnAccess);
+        if target.as_bytes() == b"/home" && is_started {
+            item.held_by = Some("systemd-user-sessions.service".to_owned());
+        }
+    }
+    Ok(())
+}
+
 /// Whether a volume belongs to remote-cryptsetup.target and nothing pulls that in, as on Debian.
 /// Releases without that target open such a volume with all others.
 fn is_left_to_nobody(guest: &Guest, options: &Options) -> bool {
@@ -175,8 +197,8 @@ pub fn read_units(guest: &Guest, items: &mut Vec<BootItem>) -> Fact<()> {
             .any(|(puller, required)| *required && puller == "local-fs.target");
         let pull = if unit.is_automount() {
             Pull::OnAccess
-        } else if options.switch("nofail", "fail") == Some(true) && !required && !unit.is_swap() {
-            Pull::Background
+        } else if options.switch("nofail", "fail") == Some(true) && !unit.is_swap() {
+            Pull::Background // Ordered before no target then, required by one or not.
         } else if required {
             Pull::Required
         } else {
@@ -200,6 +222,7 @@ pub fn read_units(guest: &Guest, items: &mut Vec<BootItem>) -> Fact<()> {
             options,
             pull,
             needs: Vec::new(),
+            held_by: None,
             absence: Absence::Present,
         });
     }
