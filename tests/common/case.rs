@@ -120,7 +120,9 @@ impl Case {
 
     /// Make the case's trees.
     pub fn fixture(&self, folder: &Path) -> Fixture {
-        let mut fixture = Fixture::empty();
+        // Memory need not have what a disk's filesystem has.
+        let is_plain = self.flags.is_empty() && self.xattrs.is_empty();
+        let mut fixture = if is_plain { Fixture::in_memory() } else { Fixture::empty() };
         if let Some(base) = &self.base {
             fixture.overlay_distro(base);
         }
