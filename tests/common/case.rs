@@ -98,6 +98,8 @@ pub struct Expected {
     pub impact: Option<String>,
     /// A part of its English message.
     pub message: Option<String>,
+    /// Whether it offers a repair, where the case is about that.
+    pub repair: Option<bool>,
 }
 
 /// The policy, as configuration writes it.
