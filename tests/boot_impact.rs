@@ -58,7 +58,7 @@ fn the_impact_is_what_was_measured() {
 
 /// The worst that anything does that this guest lacks.
 fn impact_of(name: &str, lines: &str) -> Impact {
-    let fixture = Fixture::distro("debian-12");
+    let fixture = Fixture::distro_in_memory("debian-12");
     let root = &fixture.root;
     let etc = |file: &str| root.join("etc").join(file);
     for line in lines.split("\\n").filter(|line| !line.is_empty()) {

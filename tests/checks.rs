@@ -128,6 +128,11 @@ fn expect(spec: &CheckSpec, case: &Case, verdict: &Verdict) -> Result<(), String
                 return differs("the impact", wanted, got);
             }
         }
+        if let Some(wanted) = expected.repair
+            && wanted == finding.fix.is_empty()
+        {
+            return differs("the repair", &wanted.to_string(), &format!("{:?}", finding.fix));
+        }
         if let Some(wanted) = &expected.message
             && !message.contains(wanted)
         {

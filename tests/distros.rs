@@ -52,7 +52,7 @@ fn a_clean_guest_is_ready() {
     let names = distros();
     assert_eq!(names.len(), 12, "{names:?}");
     for name in names {
-        let fixture = Fixture::distro(&name);
+        let fixture = Fixture::distro_in_memory(&name);
         for mode in [Mode::Live, Mode::Tree] {
             let report = audit(&fixture, mode, &[]);
             let at = format!("{name} {}", mode.as_str());

@@ -98,6 +98,8 @@ pub struct Expected {
     pub impact: Option<String>,
     /// A part of its English message.
     pub message: Option<String>,
+    /// Whether it offers a repair, where the case is about that.
+    pub repair: Option<bool>,
 }
 
 /// The policy, as configuration writes it.
@@ -120,7 +122,9 @@ impl Case {
 
     /// Make the case's trees.
     pub fn fixture(&self, folder: &Path) -> Fixture {
-        let mut fixture = Fixture::empty();
+        // Memory need not have what a disk's filesystem has.
+        let is_plain = self.flags.is_empty() && self.xattrs.is_empty();
+        let mut fixture = if is_plain { Fixture::in_memory() } else { Fixture::empty() };
         if let Some(base) = &self.base {
             fixture.overlay_distro(base);
         }
