@@ -181,6 +181,23 @@ fn fail_on_moves_the_line() {
 }
 
 #[test]
+fn a_plan_in_a_file_is_one_that_prepare_reads() {
+    let (dir, root) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
+    let file = dir.path().join("p.json");
+    let run = run(&["plan", "--root", root.to_str().unwrap(), "-o", file.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(
+        run.out.contains("+#guestprep[fstab-data-disk] /dev/vdb1"),
+        "shown beside it: {}",
+        run.out
+    );
+    let plan: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(plan["schema"], "guestprep.plan/1");
+    assert_eq!(plan["steps"][0]["action"], "edit-file");
+    assert_eq!(plan["steps"][0]["expects"]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
 fn the_two_languages_say_the_same_things() {
     let (_dir, root) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
     let root = root.to_str().unwrap();

@@ -106,9 +106,9 @@ pub struct SelectArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// The form of the answer
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
+    /// The form of the answer [default: text; json for `plan -o FILE`, which `prepare --plan` reads]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// Write the answer to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -149,7 +149,7 @@ pub struct PrepareArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub select: SelectArgs,
-    /// Do exactly what this reviewed plan says (made by `plan --format json -o FILE`)
+    /// Do exactly what this reviewed plan says (made by `plan -o FILE`)
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
     /// Do not ask

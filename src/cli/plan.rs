@@ -14,8 +14,7 @@ use crate::sys;
 
 /// What a reader of a plan can do with it.
 const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestprep rollback` undoes them.\n\
-    To take exactly these later: `guestprep plan --format json -o plan.json`, then `guestprep prepare \
-    --plan plan.json`.\n";
+    To take exactly these later: `guestprep plan -o plan.json`, then `guestprep prepare --plan plan.json`.\n";
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
     let choice = Choice::read(cli, &args.select)?;
@@ -24,14 +23,19 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
     let policy = choice.policy(target.system_disk.as_deref());
     let guest = setup::guest(target.root.as_deref(), policy)?;
     let (audit, plan) = make(&guest, &choice)?;
+    let to_file = args.output.output.is_some();
+    let style = setup::style(args.output.color, to_file);
     let text = match args.output.format {
-        Format::Json => {
-            let mut json = serde_json::to_string_pretty(&plan).unwrap_or_default();
-            json.push('\n');
-            json
+        Some(Format::Json) => json(&plan),
+        // What is written to a file is to be replayed, and what is reviewed is shown beside it.
+        None if to_file => {
+            if !args.output.quiet {
+                let style = setup::style(args.output.color, false);
+                sys::print(render(&plan, &audit.report, style).as_bytes())?;
+            }
+            json(&plan)
         }
-        Format::Text => {
-            let style = setup::style(args.output.color, args.output.output.is_some());
+        Some(Format::Text) | None => {
             let mut text = render(&plan, &audit.report, style);
             if !plan.steps.is_empty() {
                 text.push_str(NEXT);
@@ -46,6 +50,12 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
         }
     }
     Ok(Exit::Done)
+}
+
+fn json(plan: &Plan) -> String {
+    let mut json = serde_json::to_string_pretty(plan).unwrap_or_default();
+    json.push('\n');
+    json
 }
 
 /// Audit the guest and plan what would mend it.

@@ -43,7 +43,7 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
         }
         None => {
             let (audit, plan) = make(&guest, &choice)?;
-            if !args.output.quiet && args.output.format == Format::Text {
+            if !args.output.quiet && args.output.format != Some(Format::Json) {
                 let style = setup::style(args.output.color, false);
                 sys::print(render(&plan, &audit.report, style).as_bytes())?;
             }
@@ -138,6 +138,6 @@ fn read_plan(path: &Path) -> Result<Plan, Trouble> {
     })?;
     serde_json::from_slice(&bytes).map_err(|e| {
         Trouble::usage(format!("{}: it is no plan: {e}", path.display()))
-            .hint("`guestprep plan --format json -o FILE` writes one")
+            .hint("`guestprep plan -o FILE` writes one")
     })
 }

@@ -198,8 +198,8 @@ pub fn style(color: Color, to_file: bool) -> Style {
 /// Put a report where it is wanted.
 pub fn deliver_report(cli: &Cli, output: &OutputArgs, report: &Report) -> Result<(), Trouble> {
     let text = match output.format {
-        Format::Json => report::json(report),
-        Format::Text => {
+        Some(Format::Json) => report::json(report),
+        Some(Format::Text) | None => {
             let words = match language(cli) {
                 Language::En => &Words::EN,
                 Language::Zh => &Words::ZH,
