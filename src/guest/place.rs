@@ -70,6 +70,11 @@ impl Guest {
             Source::File(path) => return Ok(Place::Inside(GuestPath::new(path))),
             _ => {}
         }
+        // Not a device but a word for "what the kernel was told is the root": a remount by it works.
+        let is_root = target.is_some_and(|target| target.as_bytes() == b"/");
+        if is_root && matches!(source, Source::Path(path) if path == b"/dev/root") {
+            return Ok(Place::NoDevice);
+        }
         if self.policy.places_on_system(&shown(source), target) {
             // The operator's word goes; which device is meant is only looked up.
             let seen = match (self.mode, self.system_disks()) {
