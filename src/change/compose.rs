@@ -105,7 +105,7 @@ pub fn compose(
     for (unit, checks) in wanted.units {
         let path = GuestPath::from(format!("/etc/systemd/system/{unit}").as_str());
         let absent = guest.root().lstat(&path).map_err(Unknown::from)?.is_none();
-        let sha256 = guest.file(&path.to_string())?.map(|content| sha256_hex(&content));
+        let sha256 = guest.file(&path)?.map(|content| sha256_hex(&content));
         steps.push(Draft {
             checks,
             path: Some(path.clone()),
@@ -171,7 +171,7 @@ fn edit_file(
     wanted: &BTreeMap<usize, (ByteString, Wishes)>,
 ) -> Result<Draft, ComposeError> {
     let moved = || ComposeError::Moved { path: path.clone() };
-    let base = guest.file(&path.to_string())?.ok_or_else(moved)?;
+    let base = guest.file(path)?.ok_or_else(moved)?;
     let mut edits = Vec::new();
     let mut checks = Vec::new();
     for (number, (original, wishes)) in wanted {

@@ -62,7 +62,7 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
             Action::EditFile { edits, result_sha256 } => {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(file(guest, path, step, cleared.contains(path))?);
-                let content = guest.file(&path.to_string())?.unwrap_or_default();
+                let content = guest.file(path)?.unwrap_or_default();
                 let result = edited(&content, edits).map(|result| sha256_hex(&result));
                 if result.as_deref() != Some(result_sha256) {
                     obstacles.push(Obstacle {

@@ -197,8 +197,8 @@ impl Guest {
     ///
     /// # Errors
     /// What [`Root::read`] says.
-    pub fn file(&self, path: &str) -> Content {
-        let path = GuestPath::from(path);
+    pub fn file(&self, path: impl Into<GuestPath>) -> Content {
+        let path = path.into();
         if let Some(known) = self.facts.files.borrow().get(&path) {
             return known.clone();
         }

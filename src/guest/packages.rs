@@ -71,7 +71,7 @@ impl Guest {
             // put a file in its place, that file has to be the same.
             let listed = if *path == "/etc/os-release" { "/usr/lib/os-release" } else { *path };
             let digest = conffile(stanza, path).or_else(|| listed_sum(&sums, listed.as_bytes()));
-            let (Some(digest), Ok(Some(content))) = (digest, self.file(path)) else { continue };
+            let (Some(digest), Ok(Some(content))) = (digest, self.file(*path)) else { continue };
             let same = hex(&Md5::digest(content.as_slice())) == digest;
             let state = if same { Installed::Same } else { Installed::Changed };
             found.insert((*path).to_owned(), Packaged { package: OWNER.to_owned(), state });

@@ -147,7 +147,7 @@ fn read_unit(
         if guest.root().read_link(&path)?.as_deref() == Some(b"/dev/null") {
             return Ok(None);
         }
-        let Some(text) = guest.file(&path.to_string())? else { continue };
+        let Some(text) = guest.file(&path)? else { continue };
         if text.is_empty() {
             return Ok(None); // An empty file masks too (systemd.unit(5)).
         }
@@ -173,7 +173,7 @@ fn drop_ins(guest: &Guest, directories: &[&str], name: &str) -> Fact<Vec<UnitFil
     files.sort();
     let mut parsed = Vec::new();
     for (_, path) in files {
-        if let Some(text) = guest.file(&path.to_string())? {
+        if let Some(text) = guest.file(&path)? {
             parsed.push(UnitFile::parse(&text));
         }
     }

@@ -204,6 +204,18 @@ impl From<&str> for GuestPath {
     }
 }
 
+impl From<&GuestPath> for GuestPath {
+    fn from(path: &GuestPath) -> Self {
+        path.clone()
+    }
+}
+
+impl From<&String> for GuestPath {
+    fn from(text: &String) -> Self {
+        Self::new(text.as_bytes())
+    }
+}
+
 impl fmt::Display for GuestPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

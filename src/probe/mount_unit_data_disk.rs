@@ -69,11 +69,12 @@ struct MapDevice {
 /// The local devices in the maps that /etc/auto.master names (auto.master(5), autofs(5)): a
 /// location that starts with a colon.
 fn autofs_devices(guest: &Guest) -> Result<Vec<MapDevice>, crate::guest::Unknown> {
-    let mut masters = vec!["/etc/auto.master".to_owned(), "/etc/autofs/auto.master".to_owned()];
+    let mut masters: Vec<GuestPath> =
+        ["/etc/auto.master", "/etc/autofs/auto.master"].map(GuestPath::from).into();
     let directory = GuestPath::from("/etc/auto.master.d");
     for name in guest.root().list(&directory)?.unwrap_or_default() {
         if name.ends_with(b".autofs") {
-            masters.push(directory.join(&name).to_string());
+            masters.push(directory.join(&name));
         }
     }
     let mut found = Vec::new();
@@ -87,7 +88,7 @@ fn autofs_devices(guest: &Guest) -> Result<Vec<MapDevice>, crate::guest::Unknown
                 continue;
             }
             let path = GuestPath::new(map);
-            let Some(text) = guest.file(&path.to_string())? else { continue };
+            let Some(text) = guest.file(&path)? else { continue };
             for (index, line) in text.split(|b| *b == b'\n').enumerate() {
                 let word = line
                     .split(u8::is_ascii_whitespace)

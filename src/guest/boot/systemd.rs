@@ -36,7 +36,7 @@ impl Waits {
         }
         let (mut device, mut start) = (None, None);
         for path in paths {
-            let Some(text) = guest.file(&path.to_string())? else { continue };
+            let Some(text) = guest.file(&path)? else { continue };
             let file = UnitFile::parse(&text);
             let span = |key| file.get_last("Manager", key).and_then(timespan::parse);
             device = span("DefaultDeviceTimeoutSec").or(device);
