@@ -42,9 +42,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look, change nothing, and give a verdict: READY, NOT READY or UNDETERMINED
-    Audit(AuditArgs),
+    Audit(LookArgs),
     /// Show what `prepare` would do, as a diff to read or a file to replay
-    Plan(PlanArgs),
+    Plan(LookArgs),
     /// Do it: journalled, verified, undone on failure
     Prepare(PrepareArgs),
     /// Put everything back as it was before a run
@@ -120,20 +120,9 @@ pub struct OutputArgs {
     pub color: Color,
 }
 
-/// `audit`.
+/// `audit` and `plan`, which look and change nothing.
 #[derive(Debug, Args)]
-pub struct AuditArgs {
-    #[command(flatten)]
-    pub target: TargetArgs,
-    #[command(flatten)]
-    pub select: SelectArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// `plan`.
-#[derive(Debug, Args)]
-pub struct PlanArgs {
+pub struct LookArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]

@@ -1,11 +1,11 @@
 //! `guestprep audit`
 
-use super::args::{AuditArgs, Cli};
+use super::args::{Cli, LookArgs};
 use super::exit::Outcome;
 use super::setup::{self, Choice};
 use crate::engine;
 
-pub fn run(cli: &Cli, args: &AuditArgs) -> Outcome {
+pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
     let choice = Choice::read(cli, &args.select)?;
     let target = &args.target;
     setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;

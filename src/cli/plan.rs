@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::args::{Cli, Format, PlanArgs};
+use super::args::{Cli, Format, LookArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
 use crate::change::{ComposeError, compose, preflight};
@@ -16,7 +16,7 @@ use crate::sys;
 const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestprep rollback` undoes them.\n\
     To take exactly these later: `guestprep plan -o plan.json`, then `guestprep prepare --plan plan.json`.\n";
 
-pub fn run(cli: &Cli, args: &PlanArgs) -> Outcome {
+pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
     let choice = Choice::read(cli, &args.select)?;
     let target = &args.target;
     setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;

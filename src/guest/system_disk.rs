@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{DeviceKind, Disks, Fact, Guest, Mode, Unknown};
+use super::{Disks, Fact, Guest, Mode, Unknown};
 use crate::model::GuestPath;
 use crate::parse::mountinfo::Mount;
 use crate::parse::options::Options;
@@ -185,13 +185,5 @@ impl Guest {
         // says nothing about the guest's.
         let own_root = |mount: &&Mount| mount.root.value == b"/" || mount.fstype.value == b"btrfs";
         Ok(info.at(path).filter(own_root).cloned())
-    }
-}
-
-impl Disks {
-    /// Whether a device goes away with its last user and comes back with the file behind it: a
-    /// loop device that mount(8) made.
-    pub fn is_file_mount(&self, device: usize) -> bool {
-        matches!(self.devices[device].kind, DeviceKind::Loop { autoclear: true, .. })
     }
 }

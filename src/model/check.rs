@@ -21,13 +21,6 @@ impl CheckId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether the name has the form that every check's name has.
-    pub fn is_well_formed(&self) -> bool {
-        self.0.split('-').all(|word| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
-    }
 }
 
 impl From<&str> for CheckId {
