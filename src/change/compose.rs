@@ -153,6 +153,13 @@ fn sort(edits: &[(CheckId, Edit)]) -> Wanted {
                     wanted.swaps.push((check.clone(), device, priority));
                 }
             }
+            // No check offers these yet.
+            Edit::Append { .. }
+            | Edit::WriteFile { .. }
+            | Edit::Remove { .. }
+            | Edit::Service { .. }
+            | Edit::KernelArguments { .. }
+            | Edit::Run { .. } => {}
         }
     }
     wanted

@@ -38,7 +38,7 @@ pub fn fulfil(raw: &[u8], wishes: &Wishes) -> Result<Vec<u8>, Conflict> {
             LineChange::AddOptions(names) => {
                 wanted.extend(names.iter().map(|name| (name.as_str(), ())));
             }
-            LineChange::Park => {}
+            LineChange::Park | LineChange::Replace(_) | LineChange::InsertAfter(_) => {}
         }
     }
     if let Some((_, new)) = source {

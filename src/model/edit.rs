@@ -19,6 +19,53 @@ pub enum Edit {
         /// What becomes of it.
         change: LineChange,
     },
+    /// Add lines at the end of a file that is there. A line that two checks want is added once.
+    Append {
+        /// The file.
+        path: GuestPath,
+        /// The lines, without line ends.
+        lines: Vec<ByteString>,
+    },
+    /// Write a whole file: a drop-in of ours, or one whose every byte is ours to say. A file that
+    /// is there keeps its owner and mode.
+    WriteFile {
+        /// The file.
+        path: GuestPath,
+        /// All of its content.
+        content: ByteString,
+        /// The permission bits of a file that is made.
+        mode: u32,
+    },
+    /// Remove a regular file or a link.
+    Remove {
+        /// The file.
+        path: GuestPath,
+    },
+    /// Enable or disable a service as its init system's own tool would, by its links.
+    Service {
+        /// The service's name without a suffix: `kdump`, `sshd`.
+        service: String,
+        /// Whether it is to be started at boot.
+        enable: bool,
+    },
+    /// Change the kernel's command line everywhere that the next boot and the next kernel update
+    /// take it from.
+    KernelArguments {
+        /// Arguments to be there, such as `crashkernel=256M`. One of the same key is replaced.
+        add: Vec<String>,
+        /// Arguments to be gone: `key` takes `key` and `key=...`, `key=value` takes that alone.
+        remove: Vec<String>,
+    },
+    /// Run one of the guest's own tools, on a guest that runs. What it writes is saved before and
+    /// put back by rollback.
+    Run {
+        /// The program and its arguments; no shell.
+        argv: Vec<String>,
+        /// Every file that it writes.
+        writes: Vec<GuestPath>,
+        /// Run by rollback once the files are back; empty for nothing.
+        undo: Vec<String>,
+    },
     /// Clear the immutable and append-only flags of a file.
     ClearFlags {
         /// The file.
@@ -50,6 +97,10 @@ pub enum LineChange {
     SetSource(ByteString),
     /// Add mount options that it does not have yet.
     AddOptions(Vec<String>),
+    /// Put this line in its place.
+    Replace(ByteString),
+    /// Add a line after it.
+    InsertAfter(ByteString),
 }
 
 /// A mount as it is now, with all that rollback needs to make it again.
