@@ -121,7 +121,7 @@ fn clash(edits: &[Edit]) -> bool {
     let named: Vec<_> = edits.iter().filter_map(name).collect();
     named.iter().enumerate().any(|(at, (kind, file, path))| {
         named[at + 1..].iter().any(|(other, same, by)| {
-            (kind != other && (file == same || path == by)) || (file == same && path != by)
+            file == same && (kind != other || path != by) || kind != other && path == by
         })
     })
 }
