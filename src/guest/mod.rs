@@ -14,6 +14,7 @@ mod os;
 mod packages;
 mod place;
 mod release_files;
+mod resolver;
 mod scripts;
 mod system_disk;
 mod units;
@@ -37,6 +38,7 @@ pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
@@ -110,6 +112,7 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    resolver: OnceCell<Fact<Resolver>>,
 }
 
 impl Guest {
