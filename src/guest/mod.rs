@@ -333,6 +333,11 @@ impl Guest {
         (!text.is_empty()).then_some(text)
     }
 
+    /// The time of day, in seconds since 1970: for what is due at some time.
+    pub fn now(&self) -> u64 {
+        sys::seconds_since_1970()
+    }
+
     /// The running kernel's release.
     pub fn kernel_release(&self) -> Option<String> {
         let bytes = self.kernel.as_ref()?.proc("/sys/kernel/osrelease").ok().flatten()?;
