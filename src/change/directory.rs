@@ -58,10 +58,10 @@ fn is_known(journal: &Journal, directory: &GuestPath, now: Time) -> bool {
                     }
                 }
             }
-            Record::Done { after, .. } => {
-                if after.directories.iter().any(|(path, time)| path == directory && *time == now) {
-                    return true;
-                }
+            Record::Done { after, .. }
+                if after.directories.iter().any(|(p, time)| p == directory && *time == now) =>
+            {
+                return true;
             }
             // Undoing another step there has begun, and changed it again.
             Record::Undoing { step, ours: true } if steps.contains(&step) => return true,
