@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, Severity, Umount};
+use crate::model::{DataDisks, DnsWant, Severity, Umount};
 
 /// One configuration file, or several merged.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -109,18 +109,6 @@ pub enum KdumpWant {
 pub struct Dns {
     /// `auto`, `on` or `off`.
     pub single_request_reopen: Option<DnsWant>,
-}
-
-/// `[dns] single-request-reopen`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsWant {
-    /// Where the distribution needs it.
-    Auto,
-    /// Everywhere.
-    On,
-    /// Nowhere.
-    Off,
 }
 
 /// `[clean]`.

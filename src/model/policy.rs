@@ -18,6 +18,21 @@ pub struct Policy {
     pub system_disk: Option<String>,
     /// Files whose immutable flag `prepare` may clear.
     pub clear_flags: bool,
+    /// Where the resolver is to ask for A and AAAA from two sockets.
+    pub dns: DnsWant,
+}
+
+/// `[dns] single-request-reopen`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsWant {
+    /// Where the distribution needs it.
+    #[default]
+    Auto,
+    /// Everywhere.
+    On,
+    /// Nowhere.
+    Off,
 }
 
 /// `[mounts] data-disks`.
