@@ -74,6 +74,8 @@ impl Choice {
             system: mounts.system.clone().unwrap_or_default(),
             system_disk: system_disk.map(str::to_owned),
             clear_flags: mounts.clear_flags.unwrap_or(false),
+            swap: self.config.swap.want.unwrap_or_default(),
+            kdump: self.config.kdump.want.unwrap_or_default(),
         }
     }
 }

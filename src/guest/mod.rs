@@ -15,6 +15,8 @@ mod packages;
 mod place;
 mod release_files;
 mod scripts;
+mod starts;
+mod swap;
 mod system_disk;
 mod units;
 
@@ -38,6 +40,7 @@ pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -110,6 +113,7 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    swap: OnceCell<Fact<SwapSpace>>,
 }
 
 impl Guest {
@@ -308,6 +312,14 @@ impl Guest {
     /// When the unit directory cannot be read.
     pub fn boot_commands(&self) -> Fact<&BootCommands> {
         keep(&self.facts.scripts, || scripts::read(self))
+    }
+
+    /// All swap: what is on, and everything that turns it on at boot.
+    ///
+    /// # Errors
+    /// When /proc/swaps or a configuration of swap cannot be read.
+    pub fn swap(&self) -> Fact<&SwapSpace> {
+        keep(&self.facts.swap, || swap::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, Policy, Umount};
+use guestprep::model::{DataDisks, KdumpPolicy, Policy, SwapPolicy, Umount};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -111,6 +111,8 @@ pub struct CasePolicy {
     system: Vec<String>,
     system_disk: Option<String>,
     clear_flags: bool,
+    swap: SwapPolicy,
+    kdump: KdumpPolicy,
 }
 
 impl Case {
@@ -173,6 +175,8 @@ impl From<CasePolicy> for Policy {
             system: policy.system,
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
+            swap: policy.swap,
+            kdump: policy.kdump,
         }
     }
 }
