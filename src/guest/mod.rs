@@ -17,6 +17,7 @@ mod release_files;
 mod resolver;
 mod scripts;
 mod services;
+mod swap;
 mod system_disk;
 mod unit_files;
 mod units;
@@ -43,6 +44,7 @@ pub use release_files::{ReleaseFile, ReleaseKind};
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -118,6 +120,7 @@ struct Facts {
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
     resolver: OnceCell<Fact<Resolver>>,
+    swap: OnceCell<Fact<SwapSpace>>,
 }
 
 impl Guest {
@@ -321,6 +324,14 @@ impl Guest {
     /// When the unit directory cannot be read.
     pub fn boot_commands(&self) -> Fact<&BootCommands> {
         keep(&self.facts.scripts, || scripts::read(self))
+    }
+
+    /// All swap: what is on, and everything that turns it on at boot.
+    ///
+    /// # Errors
+    /// When /proc/swaps or a configuration of swap cannot be read.
+    pub fn swap(&self) -> Fact<&SwapSpace> {
+        keep(&self.facts.swap, || swap::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.

@@ -4,6 +4,7 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod cloud_swap;
 mod crc;
 pub mod crypttab;
 mod field;
@@ -25,6 +26,7 @@ pub mod release_file;
 pub mod resolv_conf;
 pub mod rpm_verify;
 pub mod shell;
+pub mod size;
 pub mod source;
 pub mod superblock;
 pub mod swaps;

@@ -25,6 +25,7 @@ mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod shadow_locked;
+mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -63,6 +64,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 
 /// The probe of that name.
