@@ -17,6 +17,7 @@ pub mod lines;
 pub mod lvm_metadata;
 pub mod marker;
 pub mod mountinfo;
+pub mod net;
 pub mod octal;
 pub mod options;
 pub mod os_release;
