@@ -9,6 +9,8 @@ mod boot;
 mod disks;
 mod filesystems;
 mod identity;
+mod initramfs;
+mod kernels;
 mod loader;
 mod mounts;
 mod os;
@@ -37,6 +39,8 @@ pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type}
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use initramfs::{Initramfs, PackedFile};
+pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
@@ -123,6 +127,9 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    kernels: OnceCell<Fact<Vec<BootKernel>>>,
+    modules: kernels::Modules,
+    images: initramfs::Images,
     resolver: OnceCell<Fact<Resolver>>,
     swap: OnceCell<Fact<SwapSpace>>,
 }
@@ -344,6 +351,14 @@ impl Guest {
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// The kernels in /boot.
+    ///
+    /// # Errors
+    /// When /boot cannot be listed.
+    pub fn kernels(&self) -> Fact<&[BootKernel]> {
+        keep(&self.facts.kernels, || kernels::find(self)).map(Vec::as_slice)
     }
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.
