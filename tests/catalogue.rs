@@ -205,7 +205,17 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 5] = ["edit-file", "set-flags", "unmount", "swap-off", "unit"];
+    const ACTIONS: [&str; 9] = [
+        "edit-file",
+        "kernel-args",
+        "remove",
+        "run",
+        "set-flags",
+        "swap-off",
+        "unit",
+        "unmount",
+        "write-file",
+    ];
     for spec in CHECKS {
         let Some(fix) = &spec.fix else { continue };
         assert!(fix.reversible, "{}: nothing so far cannot be undone", spec.id);

@@ -15,9 +15,10 @@ mod packages;
 mod place;
 mod release_files;
 mod scripts;
-mod starts;
+mod services;
 mod swap;
 mod system_disk;
+mod unit_files;
 mod units;
 
 use std::cell::{OnceCell, RefCell};
@@ -40,6 +41,7 @@ pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
@@ -107,7 +109,9 @@ struct Facts {
     mounts: OnceCell<Fact<Mounts>>,
     disks: OnceCell<Fact<Disks>>,
     system_disks: OnceCell<Fact<SystemDisks>>,
+    unit_files: OnceCell<Fact<unit_files::UnitFiles>>,
     units: OnceCell<Fact<UnitTable>>,
+    started: OnceCell<Fact<services::Started>>,
     boot: OnceCell<Fact<Boot>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
@@ -296,6 +300,11 @@ impl Guest {
     /// When what it rests on cannot be read.
     pub fn system_disks(&self) -> Fact<&SystemDisks> {
         keep(&self.facts.system_disks, || system_disk::find(self))
+    }
+
+    /// systemd's unit directories.
+    fn unit_files(&self) -> Fact<&unit_files::UnitFiles> {
+        keep(&self.facts.unit_files, || unit_files::read(self))
     }
 
     /// The mount, automount and swap units that boot would start.

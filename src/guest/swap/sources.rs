@@ -149,7 +149,7 @@ pub fn zram_generator(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
 /// Services that make swap by themselves.
 pub fn services(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     for (name, path, what, key) in SERVICES {
-        if !guest.starts_service(name)? {
+        if !guest.service(name)?.is_some_and(|service| service.starts.is_enabled()) {
             continue;
         }
         let path = GuestPath::from(path);
