@@ -9,6 +9,7 @@ mod boot;
 mod disks;
 mod filesystems;
 mod identity;
+mod loader;
 mod mounts;
 mod os;
 mod packages;
@@ -35,6 +36,7 @@ pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type}
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
@@ -113,6 +115,8 @@ struct Facts {
     units: OnceCell<Fact<UnitTable>>,
     started: OnceCell<Fact<services::Started>>,
     boot: OnceCell<Fact<Boot>>,
+    boot_entries: OnceCell<Fact<BootEntries>>,
+    command_lines: OnceCell<Fact<CommandLines>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,

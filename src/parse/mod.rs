@@ -5,12 +5,17 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod cloud_swap;
+pub mod bls;
 mod crc;
 pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
+pub mod grub_env;
+pub mod grub_legacy;
+pub mod grub_script;
 pub mod init_script;
+pub mod kernel_arguments;
 pub mod key_value;
 pub mod lines;
 pub mod lvm_metadata;
