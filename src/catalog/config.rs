@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, KdumpPolicy, Severity, SwapPolicy, Umount};
+use crate::model::{DataDisks, DnsWant, KdumpPolicy, Severity, SwapPolicy, Umount};
 use crate::parse::size;
 
 /// One configuration file, or several merged.
@@ -96,18 +96,6 @@ pub struct Kdump {
 pub struct Dns {
     /// `auto`, `on` or `off`.
     pub single_request_reopen: Option<DnsWant>,
-}
-
-/// `[dns] single-request-reopen`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsWant {
-    /// Where the distribution needs it.
-    Auto,
-    /// Everywhere.
-    On,
-    /// Nowhere.
-    Off,
 }
 
 /// `[clean]`.

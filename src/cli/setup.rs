@@ -76,6 +76,7 @@ impl Choice {
             clear_flags: mounts.clear_flags.unwrap_or(false),
             swap: self.config.swap.want.unwrap_or_default(),
             kdump: self.config.kdump.want.unwrap_or_default(),
+            dns: self.config.dns.single_request_reopen.unwrap_or_default(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod os;
 mod packages;
 mod place;
 mod release_files;
+mod resolver;
 mod scripts;
 mod services;
 mod swap;
@@ -42,6 +43,7 @@ pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
@@ -122,6 +124,7 @@ struct Facts {
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
     swap: OnceCell<Fact<SwapSpace>>,
+    resolver: OnceCell<Fact<Resolver>>,
 }
 
 impl Guest {
@@ -353,6 +356,11 @@ impl Guest {
         };
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The time of day, in seconds since 1970: for what is due at some time.
+    pub fn now(&self) -> u64 {
+        sys::seconds_since_1970()
     }
 
     /// The running kernel's release.

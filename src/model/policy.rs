@@ -22,6 +22,8 @@ pub struct Policy {
     pub swap: SwapPolicy,
     /// What becomes of kdump.
     pub kdump: KdumpPolicy,
+    /// Where the resolver is to ask for A and AAAA from two sockets.
+    pub dns: DnsWant,
 }
 
 /// `[swap] want`.
@@ -50,6 +52,19 @@ pub enum KdumpPolicy {
     Off,
     /// On: service, memory and path.
     On,
+}
+
+/// `[dns] single-request-reopen`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsWant {
+    /// Where the distribution needs it.
+    #[default]
+    Auto,
+    /// Everywhere.
+    On,
+    /// Nowhere.
+    Off,
 }
 
 /// `[mounts] data-disks`.

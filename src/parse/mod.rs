@@ -4,8 +4,8 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
-pub mod cloud_swap;
 pub mod bls;
+pub mod cloud_swap;
 mod crc;
 pub mod crypttab;
 mod field;
@@ -14,6 +14,7 @@ pub mod fstab;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
+pub mod ini;
 pub mod init_script;
 pub mod kernel_arguments;
 pub mod key_value;
@@ -27,6 +28,7 @@ pub mod os_release;
 pub mod partition_table;
 pub mod passwd;
 pub mod release_file;
+pub mod resolv_conf;
 pub mod rpm_verify;
 pub mod shell;
 pub mod size;

@@ -8,7 +8,9 @@ mod boot_script_mount;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
+mod dns_no_single_request_reopen;
 mod entries;
+mod filesystem_errors;
 mod filesystem_features;
 mod fstab_data_disk;
 mod fstab_locked;
@@ -20,6 +22,7 @@ mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
 mod release_file_altered;
+mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod shadow_locked;
@@ -47,6 +50,8 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
+    Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
+    Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
     Probe { id: "fstab-locked", judge: fstab_locked::judge },

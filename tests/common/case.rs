@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, KdumpPolicy, Policy, SwapPolicy, Umount};
+use guestprep::model::{DataDisks, DnsWant, KdumpPolicy, Policy, SwapPolicy, Umount};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -113,6 +113,7 @@ pub struct CasePolicy {
     clear_flags: bool,
     swap: SwapPolicy,
     kdump: KdumpPolicy,
+    dns: DnsWant,
 }
 
 impl Case {
@@ -177,6 +178,7 @@ impl From<CasePolicy> for Policy {
             clear_flags: policy.clear_flags,
             swap: policy.swap,
             kdump: policy.kdump,
+            dns: policy.dns,
         }
     }
 }
