@@ -24,8 +24,6 @@ pub struct Policy {
     pub swap: SwapPolicy,
     /// What becomes of kdump.
     pub kdump: KdumpPolicy,
-    /// Where the resolver is to ask for A and AAAA from two sockets.
-    pub dns: DnsWant,
 }
 
 /// `[dns] single-request-reopen`.
