@@ -30,3 +30,4 @@ pub mod timespan;
 pub mod unit;
 pub mod unit_name;
 pub mod window;
+pub mod yaml;
