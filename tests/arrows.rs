@@ -18,7 +18,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("sys", vec!["model"]),
         ("guest", vec!["model", "parse", "sys"]),
         ("probe", vec!["model", "parse", "guest"]),
-        ("catalog", vec!["model", "guest", "probe"]),
+        ("catalog", vec!["model", "parse", "guest", "probe"]),
         ("engine", vec!["model", "sys", "guest", "probe", "catalog"]),
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
         ("report", vec!["model"]),

@@ -5,6 +5,7 @@
 mod args;
 mod audit;
 mod capture;
+mod change;
 mod disks;
 mod exit;
 mod explain;

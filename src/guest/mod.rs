@@ -9,13 +9,18 @@ mod boot;
 mod disks;
 mod filesystems;
 mod identity;
+mod loader;
 mod mounts;
 mod os;
 mod packages;
 mod place;
 mod release_files;
+mod resolver;
 mod scripts;
+mod services;
+mod swap;
 mod system_disk;
+mod unit_files;
 mod units;
 
 use std::cell::{OnceCell, RefCell};
@@ -32,12 +37,16 @@ pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type}
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -104,12 +113,18 @@ struct Facts {
     mounts: OnceCell<Fact<Mounts>>,
     disks: OnceCell<Fact<Disks>>,
     system_disks: OnceCell<Fact<SystemDisks>>,
+    unit_files: OnceCell<Fact<unit_files::UnitFiles>>,
     units: OnceCell<Fact<UnitTable>>,
+    started: OnceCell<Fact<services::Started>>,
     boot: OnceCell<Fact<Boot>>,
+    boot_entries: OnceCell<Fact<BootEntries>>,
+    command_lines: OnceCell<Fact<CommandLines>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    resolver: OnceCell<Fact<Resolver>>,
+    swap: OnceCell<Fact<SwapSpace>>,
 }
 
 impl Guest {
@@ -294,6 +309,11 @@ impl Guest {
         keep(&self.facts.system_disks, || system_disk::find(self))
     }
 
+    /// systemd's unit directories.
+    fn unit_files(&self) -> Fact<&unit_files::UnitFiles> {
+        keep(&self.facts.unit_files, || unit_files::read(self))
+    }
+
     /// The mount, automount and swap units that boot would start.
     ///
     /// # Errors
@@ -308,6 +328,14 @@ impl Guest {
     /// When the unit directory cannot be read.
     pub fn boot_commands(&self) -> Fact<&BootCommands> {
         keep(&self.facts.scripts, || scripts::read(self))
+    }
+
+    /// All swap: what is on, and everything that turns it on at boot.
+    ///
+    /// # Errors
+    /// When /proc/swaps or a configuration of swap cannot be read.
+    pub fn swap(&self) -> Fact<&SwapSpace> {
+        keep(&self.facts.swap, || swap::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.
@@ -328,6 +356,11 @@ impl Guest {
         };
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The time of day, in seconds since 1970: for what is due at some time.
+    pub fn now(&self) -> u64 {
+        sys::seconds_since_1970()
     }
 
     /// The running kernel's release.

@@ -4,11 +4,19 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod cloud_swap;
+pub mod bls;
 mod crc;
 pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
+pub mod ini;
+pub mod grub_env;
+pub mod grub_legacy;
+pub mod grub_script;
+pub mod init_script;
+pub mod kernel_arguments;
 pub mod key_value;
 pub mod lines;
 pub mod lvm_metadata;
@@ -21,13 +29,16 @@ pub mod os_release;
 pub mod partition_table;
 pub mod passwd;
 pub mod release_file;
+pub mod resolv_conf;
 pub mod rpm_verify;
 pub mod shell;
+pub mod size;
 pub mod source;
 pub mod superblock;
 pub mod swaps;
 pub mod timespan;
 pub mod unit;
 pub mod unit_name;
+pub mod upstart_job;
 pub mod window;
 pub mod yaml;
