@@ -180,7 +180,8 @@ impl Reader<'_> {
 
     fn open(&mut self, span: Span, is_map: bool, is_plain: bool) -> Open {
         let start = self.byte(span.start.index());
-        let is_flow = self.text.as_bytes().get(start).is_some_and(|b| matches!(b, b'[' | b'{'));
+        // A block has no mark of its own, so that its start is no wider than a point.
+        let is_flow = span.end.index() > span.start.index();
         Open { line: span.start.line(), start, is_flow, is_map, is_plain, nodes: Vec::new() }
     }
 

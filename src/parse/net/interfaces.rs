@@ -262,10 +262,11 @@ fn to_dhcp(
 
 /// An `auto` line without one of its names; gone where it was the only one.
 fn without(auto: &Logical, name: &[u8], table: &Lines<'_>) -> Option<Change> {
-    if !auto.is_one {
+    let words = auto.words();
+    // Two aliases on one line would want two different lines of it.
+    if !auto.is_one || words.iter().filter(|word| word.contains(&b':')).count() > 1 {
         return None;
     }
-    let words = auto.words();
     let left: Vec<&[u8]> = words.iter().copied().filter(|word| *word != name).collect();
     let to = if left.len() < 2 { To::Parked } else { To::Line(left.join(&b' ')) };
     Some(table.change(auto.line, to))

@@ -168,8 +168,11 @@ impl File<'_> {
                 // Its addresses are in sections of their own: the first one's heading becomes ours.
                 None => {
                     changes.sort_by_key(|change| change.line);
-                    changes.first_mut()?.to = To::Line(b"[Network]".to_vec());
-                    changes.get_mut(1)?.to = To::Line(b"DHCP=yes".to_vec());
+                    if changes.get(1)?.original.trim_ascii_start().starts_with(b"[") {
+                        return None;
+                    }
+                    changes[0].to = To::Line(b"[Network]".to_vec());
+                    changes[1].to = To::Line(b"DHCP=yes".to_vec());
                 }
             },
         }
