@@ -41,3 +41,4 @@ pub mod unit;
 pub mod unit_name;
 pub mod upstart_job;
 pub mod window;
+pub mod yaml;
