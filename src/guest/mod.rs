@@ -36,7 +36,7 @@ pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
-pub use packages::{Installed, Packaged};
+pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
@@ -115,6 +115,8 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
+    rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
 }
 
 impl Guest {

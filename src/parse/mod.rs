@@ -30,4 +30,5 @@ pub mod timespan;
 pub mod unit;
 pub mod unit_name;
 pub mod upstart_job;
+pub mod version;
 pub mod window;
