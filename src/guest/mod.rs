@@ -6,6 +6,7 @@
 
 mod accounts;
 mod boot;
+mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
@@ -31,6 +32,7 @@ use crate::parse::fstab::Fstab;
 use crate::sys::{self, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
+pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWITCH};
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
@@ -115,6 +117,7 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
 }
@@ -328,6 +331,15 @@ impl Guest {
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// cloud-init; `None` when it is not installed.
+    ///
+    /// # Errors
+    /// When its files or services cannot be looked at. What only its configuration or its last run
+    /// says is unknown by itself.
+    pub fn cloud_init(&self) -> Fact<Option<&CloudInit>> {
+        keep(&self.facts.cloud_init, || cloud_init::read(self)).map(Option::as_ref)
     }
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.

@@ -275,10 +275,10 @@ impl Dpkg {
             }
             // A paragraph below status.d has no Status.
             let state = field(paragraph, b"Status: ").unwrap_or_default();
-            let is_there = match state.rsplit(' ').next() {
-                Some("not-installed" | "config-files" | "half-installed") => false,
-                _ => true,
-            };
+            let is_there = !matches!(
+                state.rsplit(' ').next(),
+                Some("not-installed" | "config-files" | "half-installed")
+            );
             if let Some(version) = field(paragraph, b"Version: ")
                 && is_there
             {

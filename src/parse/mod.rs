@@ -4,6 +4,7 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod cloud_config;
 mod crc;
 pub mod crypttab;
 mod field;
@@ -32,3 +33,4 @@ pub mod unit_name;
 pub mod upstart_job;
 pub mod version;
 pub mod window;
+pub mod yaml;
