@@ -5,6 +5,7 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod bls;
+pub mod cloud_config;
 pub mod cloud_swap;
 mod crc;
 pub mod crypttab;
@@ -40,5 +41,7 @@ pub mod timespan;
 pub mod unit;
 pub mod unit_name;
 pub mod upstart_job;
+pub mod version;
 pub mod window;
 pub mod yaml;
+pub mod yaml_values;
