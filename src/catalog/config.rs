@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, DnsWant, Severity, Umount};
+use crate::model::{DataDisks, DnsWant, SelinuxWant, Severity, Umount};
 
 /// One configuration file, or several merged.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
+    /// `[selinux]`.
+    #[serde(default)]
+    pub selinux: Selinux,
     /// `[clean]`.
     #[serde(default)]
     pub clean: Clean,
@@ -109,6 +112,14 @@ pub enum KdumpWant {
 pub struct Dns {
     /// `auto`, `on` or `off`.
     pub single_request_reopen: Option<DnsWant>,
+}
+
+/// `[selinux]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Selinux {
+    /// `keep`, `disabled` or `relabel`.
+    pub want: Option<SelinuxWant>,
 }
 
 /// `[clean]`.
@@ -194,6 +205,7 @@ impl Config {
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
+        over(&mut self.selinux.want, later.selinux.want);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -271,6 +283,8 @@ want = { size = "2GiB" }
 want = "keep"
 [dns]
 single-request-reopen = "auto"
+[selinux]
+want = "relabel"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]

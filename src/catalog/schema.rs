@@ -87,4 +87,7 @@ pub struct ProfileFile {
     /// Severities that differ from the checks' own; `off` leaves a check out.
     #[serde(default)]
     pub severity: BTreeMap<String, String>,
+    /// Severities of single findings, by check and message key.
+    #[serde(default)]
+    pub finding: BTreeMap<String, BTreeMap<String, String>>,
 }

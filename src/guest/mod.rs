@@ -16,6 +16,7 @@ mod place;
 mod release_files;
 mod resolver;
 mod scripts;
+mod selinux;
 mod services;
 mod system_disk;
 mod unit_files;
@@ -42,6 +43,7 @@ pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
@@ -118,6 +120,7 @@ struct Facts {
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
     resolver: OnceCell<Fact<Resolver>>,
+    selinux: OnceCell<Fact<Option<Selinux>>>,
 }
 
 impl Guest {

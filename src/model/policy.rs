@@ -20,6 +20,21 @@ pub struct Policy {
     pub clear_flags: bool,
     /// Where the resolver is to ask for A and AAAA from two sockets.
     pub dns: DnsWant,
+    /// What becomes of SELinux where it is on.
+    pub selinux: SelinuxWant,
+}
+
+/// `[selinux] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelinuxWant {
+    /// As it is.
+    #[default]
+    Keep,
+    /// Off.
+    Disabled,
+    /// On, with every file labelled at the next boot.
+    Relabel,
 }
 
 /// `[dns] single-request-reopen`.

@@ -24,6 +24,7 @@ pub mod passwd;
 pub mod release_file;
 pub mod resolv_conf;
 pub mod rpm_verify;
+pub mod selinux_config;
 pub mod shell;
 pub mod source;
 pub mod superblock;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, DnsWant, Policy, Umount};
+use guestprep::model::{DataDisks, DnsWant, Policy, SelinuxWant, Umount};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -112,6 +112,7 @@ pub struct CasePolicy {
     system_disk: Option<String>,
     clear_flags: bool,
     dns: DnsWant,
+    selinux: SelinuxWant,
 }
 
 impl Case {
@@ -175,6 +176,7 @@ impl From<CasePolicy> for Policy {
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
             dns: policy.dns,
+            selinux: policy.selinux,
         }
     }
 }
