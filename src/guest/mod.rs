@@ -9,6 +9,7 @@ mod boot;
 mod disks;
 mod filesystems;
 mod identity;
+mod loader;
 mod mounts;
 mod os;
 mod packages;
@@ -18,6 +19,7 @@ mod resolver;
 mod scripts;
 mod selinux;
 mod services;
+mod swap;
 mod system_disk;
 mod unit_files;
 mod units;
@@ -36,6 +38,7 @@ pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type}
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
@@ -45,6 +48,7 @@ pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -115,12 +119,15 @@ struct Facts {
     units: OnceCell<Fact<UnitTable>>,
     started: OnceCell<Fact<services::Started>>,
     boot: OnceCell<Fact<Boot>>,
+    boot_entries: OnceCell<Fact<BootEntries>>,
+    command_lines: OnceCell<Fact<CommandLines>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
+    swap: OnceCell<Fact<SwapSpace>>,
 }
 
 impl Guest {
@@ -324,6 +331,14 @@ impl Guest {
     /// When the unit directory cannot be read.
     pub fn boot_commands(&self) -> Fact<&BootCommands> {
         keep(&self.facts.scripts, || scripts::read(self))
+    }
+
+    /// All swap: what is on, and everything that turns it on at boot.
+    ///
+    /// # Errors
+    /// When /proc/swaps or a configuration of swap cannot be read.
+    pub fn swap(&self) -> Fact<&SwapSpace> {
+        keep(&self.facts.swap, || swap::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.

@@ -18,6 +18,7 @@ mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod image_size;
+mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
 mod release_file_altered;
@@ -26,6 +27,7 @@ mod root_account_missing;
 mod root_multi_disk;
 mod selinux_unbootable;
 mod shadow_locked;
+mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -58,6 +60,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
@@ -65,6 +68,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 
 /// The probe of that name.

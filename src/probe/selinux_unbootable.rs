@@ -7,7 +7,7 @@
 use super::{Answer, Guest};
 use crate::guest::{SELINUX_CONFIG, Selinux};
 use crate::model::{
-    Edit, Finding, GuestPath, Impact, LineChange, SelinuxWant, Severity, Subject, Verdict,
+    Edit, Finding, GuestPath, Impact, LineChange, SelinuxPolicy, Severity, Subject, Verdict,
 };
 use crate::parse::selinux_config::Mode;
 
@@ -57,8 +57,8 @@ fn word(mode: Mode) -> &'static str {
 /// What the operator has asked for: neither is ours to choose.
 fn repair(guest: &Guest, selinux: &Selinux, key: &str) -> Option<Edit> {
     match guest.policy().selinux {
-        SelinuxWant::Keep => None,
-        SelinuxWant::Disabled => {
+        SelinuxPolicy::Keep => None,
+        SelinuxPolicy::Disabled => {
             let (line, _) = selinux.config.mode()?;
             Some(Edit::Line {
                 path: GuestPath::from(SELINUX_CONFIG),
@@ -67,7 +67,7 @@ fn repair(guest: &Guest, selinux: &Selinux, key: &str) -> Option<Edit> {
                 change: LineChange::Replace("SELINUX=disabled".into()),
             })
         }
-        SelinuxWant::Relabel => {
+        SelinuxPolicy::Relabel => {
             let path = GuestPath::from("/.autorelabel");
             let edit = Edit::WriteFile { path, content: "".into(), mode: 0o644 };
             (key == "unlabelled").then_some(edit)

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, DnsWant, Policy, SelinuxWant, Umount};
+use guestprep::model::{
+    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -111,8 +113,10 @@ pub struct CasePolicy {
     system: Vec<String>,
     system_disk: Option<String>,
     clear_flags: bool,
-    dns: DnsWant,
-    selinux: SelinuxWant,
+    dns: DnsPolicy,
+    selinux: SelinuxPolicy,
+    swap: SwapPolicy,
+    kdump: KdumpPolicy,
 }
 
 impl Case {
@@ -177,6 +181,8 @@ impl From<CasePolicy> for Policy {
             clear_flags: policy.clear_flags,
             dns: policy.dns,
             selinux: policy.selinux,
+            swap: policy.swap,
+            kdump: policy.kdump,
         }
     }
 }
