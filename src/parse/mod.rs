@@ -32,6 +32,7 @@ pub mod passwd;
 pub mod release_file;
 pub mod resolv_conf;
 pub mod rpm_verify;
+pub mod selinux_config;
 pub mod shell;
 pub mod size;
 pub mod source;
