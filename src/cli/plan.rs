@@ -70,7 +70,9 @@ pub fn refused(error: ComposeError) -> Trouble {
     match error {
         ComposeError::Unknown(why) => Trouble::from(why),
         ComposeError::Moved { .. } => Trouble::new(Exit::Failed, &error),
-        ComposeError::Conflict { .. } | ComposeError::FileConflict { .. } => Trouble::usage(&error),
+        ComposeError::Conflict { .. }
+        | ComposeError::FileConflict { .. }
+        | ComposeError::ArgumentConflict { .. } => Trouble::usage(&error),
     }
 }
 

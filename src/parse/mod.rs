@@ -10,6 +10,7 @@ pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
+pub mod grub_defaults;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
