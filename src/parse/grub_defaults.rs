@@ -92,7 +92,7 @@ mod tests {
             edited("A=\"a=\\\"x y\\\" ro\"\n", &[], &["ro"]).unwrap(),
             "A=\"a=\\\"x y\\\"\"\n"
         );
-        assert_eq!(edited("A=\"$(cat x) \\\" ro\"\n", &[], &["ro"]).unwrap_err().line, 1);
+        assert_eq!(edited("A=\"ro `cat x`\"\n", &[], &["ro"]).unwrap_err().line, 1);
         // What cannot be edited is left alone where nothing is to be changed.
         assert_eq!(edited("A=\"`x` \\\"\"\n", &[], &["ro"]).unwrap(), "A=\"`x` \\\"\"\n");
     }
