@@ -12,7 +12,7 @@ use common::digest;
 use guestprep::change::{
     ComposeError, Interrupt, RunKind, Store, compose, execute, preflight, roll_back,
 };
-use guestprep::guest::Guest;
+use guestprep::guest::{Guest, Starts};
 use guestprep::model::{CheckId, Edit, GuestPath, LineChange, Plan, Policy};
 use proptest::prelude::*;
 
@@ -121,7 +121,8 @@ fn clash(edits: &[Edit]) -> bool {
     let named: Vec<_> = edits.iter().filter_map(name).collect();
     named.iter().enumerate().any(|(at, (kind, file, path))| {
         named[at + 1..].iter().any(|(other, same, by)| {
-            file == same && (kind != other || path != by) || kind != other && path == by
+            let differ = kind != other;
+            (file == same && (differ || path != by)) || (differ && path == by)
         })
     })
 }
@@ -239,4 +240,38 @@ fn a_file_with_other_names_is_not_removed() {
     let plan = compose(&guest(dir.path()), "clone", &edits).expect("a plan");
     let obstacles = preflight(&guest(dir.path()), &plan).expect("preflight");
     assert!(obstacles[0].message.contains("hard links"), "{obstacles:?}");
+}
+
+#[test]
+fn a_service_is_switched_by_its_links_and_back() {
+    let dir = tree();
+    let root = dir.path().join("root");
+    let units = root.join("usr/lib/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    fs::create_dir_all(root.join("sbin")).unwrap();
+    symlink("/usr/lib/systemd/systemd", root.join("sbin/init")).unwrap();
+    fs::write(root.join("usr/lib/systemd/systemd"), "").unwrap();
+    fs::write(units.join("multi-user.target"), "[Unit]\n").unwrap();
+    symlink("multi-user.target", units.join("default.target")).unwrap();
+    let unit = "[Service]\nExecStart=/bin/a\n[Install]\nWantedBy=multi-user.target\n";
+    fs::write(units.join("agent.service"), unit).unwrap();
+    let before = digest::of_tree(&root);
+    let switch = |enable| Edit::Service { service: "agent".to_owned(), enable };
+    let starts = || guest(dir.path()).service("agent").unwrap().expect("it is there").starts;
+
+    let (plan, store) = prepare(dir.path(), &[switch(true)]).expect("a plan");
+    let actions: Vec<&str> = plan.steps.iter().map(|step| step.action.name()).collect();
+    assert_eq!(actions, ["make-dir", "unit"]);
+    assert_eq!(starts(), Starts::AtBoot);
+    let (_, _) = prepare(dir.path(), &[switch(false)]).expect("a plan");
+    assert_eq!(starts(), Starts::Never);
+    roll_all_back(dir.path(), &store);
+    assert_eq!(starts(), Starts::AtBoot);
+    let mut run = store.runs().expect("runs").remove(0);
+    assert_eq!(roll_back(&guest(dir.path()), &mut run).expect("the same guest").left, []);
+    let left = digest::differences(&before, &digest::of_tree(&root));
+    assert!(left.is_empty(), "{left:#?}");
+
+    let conflict = prepare(dir.path(), &[switch(true), switch(false)]).unwrap_err();
+    assert!(matches!(conflict, ComposeError::ServiceConflict { .. }), "{conflict}");
 }

@@ -53,6 +53,7 @@ pub enum ComposeError {
         /// The other.
         second: CheckId,
     },
+<<<<<<< HEAD
     /// Two checks want different things of one kernel argument.
     #[error(
         "{argument}: {first} and {second} want different things of this kernel argument; leave one out with --skip"
@@ -60,6 +61,15 @@ pub enum ComposeError {
     ArgumentConflict {
         /// The argument.
         argument: String,
+=======
+    /// One check wants a service to start at boot, and another does not.
+    #[error(
+        "{service}: {first} and {second} disagree on whether it starts; leave one out with --skip"
+    )]
+    ServiceConflict {
+        /// The service.
+        service: String,
+>>>>>>> main
         /// One check.
         first: CheckId,
         /// The other.
@@ -77,6 +87,7 @@ struct Wanted {
     mounts: Vec<(CheckId, MountRecord)>,
     swaps: Vec<(CheckId, GuestPath, i32)>,
     units: BTreeMap<String, Vec<CheckId>>,
+    services: BTreeMap<String, (bool, Vec<CheckId>)>,
     tools: Vec<Tool>,
 }
 
@@ -173,6 +184,9 @@ pub fn compose(
             action: Action::Unit { unit, change: "mask".to_owned(), target },
         });
     }
+    for (service, (enable, checks)) in wanted.services {
+        steps.extend(switch(guest, &service, enable, &checks, &mut made)?);
+    }
     for tool in wanted.tools {
         steps.push(Draft {
             checks: tool.checks,
@@ -253,7 +267,20 @@ fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
                     }
                 }
             }
-            Edit::Service { .. } | Edit::KernelArguments { .. } => {}
+            Edit::Service { service, enable } => match wanted.services.entry(service) {
+                Entry::Vacant(new) => {
+                    new.insert((enable, vec![check.clone()]));
+                }
+                Entry::Occupied(known) if known.get().0 != enable => {
+                    return Err(ComposeError::ServiceConflict {
+                        service: known.key().clone(),
+                        first: known.get().1.first().cloned().unwrap_or_else(|| check.clone()),
+                        second: check.clone(),
+                    });
+                }
+                Entry::Occupied(mut known) => push_new(&mut known.get_mut().1, check),
+            },
+            Edit::KernelArguments { .. } => {}
         }
     }
     Ok(wanted)
@@ -383,6 +410,36 @@ fn remove(guest: &Guest, path: GuestPath, checks: Vec<CheckId>) -> Result<Draft,
         path: Some(path),
         action: Action::Remove,
     })
+}
+
+/// The links by which a service is enabled or disabled.
+fn switch(
+    guest: &Guest,
+    service: &str,
+    enable: bool,
+    checks: &[CheckId],
+    made: &mut BTreeSet<GuestPath>,
+) -> Result<Vec<Draft>, ComposeError> {
+    let change = if enable { "enable" } else { "disable" };
+    let mut drafts = Vec::new();
+    for (path, target) in guest.service_links(service, enable)? {
+        if target.is_some() {
+            drafts.extend(missing_directories(guest, &path, checks, made)?);
+        }
+        let what = match &target {
+            Some(target) => format!("link {path} to {target}"),
+            None => format!("remove {path}"),
+        };
+        drafts.push(Draft {
+            checks: checks.to_vec(),
+            summary: format!("{change} {service}: {what}"),
+            expects: expects(guest, &path)?,
+            path: Some(path),
+            diff: None,
+            action: Action::Unit { unit: service.to_owned(), change: change.to_owned(), target },
+        });
+    }
+    Ok(drafts)
 }
 
 /// What stands at a name now, a link at its end not followed.

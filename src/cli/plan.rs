@@ -72,7 +72,8 @@ pub fn refused(error: ComposeError) -> Trouble {
         ComposeError::Moved { .. } => Trouble::new(Exit::Failed, &error),
         ComposeError::Conflict { .. }
         | ComposeError::FileConflict { .. }
-        | ComposeError::ArgumentConflict { .. } => Trouble::usage(&error),
+        | ComposeError::ArgumentConflict { .. }
+        | ComposeError::ServiceConflict { .. } => Trouble::usage(&error),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod boot;
+mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
@@ -15,8 +16,11 @@ mod os;
 mod packages;
 mod place;
 mod release_files;
+mod resolver;
 mod scripts;
+mod selinux;
 mod services;
+mod swap;
 mod system_disk;
 mod unit_files;
 mod units;
@@ -32,17 +36,21 @@ use crate::parse::fstab::Fstab;
 use crate::sys::{self, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
+pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWITCH};
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
-pub use packages::{Installed, Packaged};
+pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -119,6 +127,12 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    resolver: OnceCell<Fact<Resolver>>,
+    selinux: OnceCell<Fact<Option<Selinux>>>,
+    swap: OnceCell<Fact<SwapSpace>>,
+    cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
+    dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
+    rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
 }
 
 impl Guest {
@@ -324,12 +338,29 @@ impl Guest {
         keep(&self.facts.scripts, || scripts::read(self))
     }
 
+    /// All swap: what is on, and everything that turns it on at boot.
+    ///
+    /// # Errors
+    /// When /proc/swaps or a configuration of swap cannot be read.
+    pub fn swap(&self) -> Fact<&SwapSpace> {
+        keep(&self.facts.swap, || swap::read(self))
+    }
+
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.
     ///
     /// # Errors
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// cloud-init; `None` when it is not installed.
+    ///
+    /// # Errors
+    /// When its files or services cannot be looked at. What only its configuration or its last run
+    /// says is unknown by itself.
+    pub fn cloud_init(&self) -> Fact<Option<&CloudInit>> {
+        keep(&self.facts.cloud_init, || cloud_init::read(self)).map(Option::as_ref)
     }
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.
@@ -342,6 +373,11 @@ impl Guest {
         };
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The time of day, in seconds since 1970: for what is due at some time.
+    pub fn now(&self) -> u64 {
+        sys::seconds_since_1970()
     }
 
     /// The running kernel's release.

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, Policy, Umount};
+use guestprep::model::{
+    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -111,6 +113,10 @@ pub struct CasePolicy {
     system: Vec<String>,
     system_disk: Option<String>,
     clear_flags: bool,
+    dns: DnsPolicy,
+    selinux: SelinuxPolicy,
+    swap: SwapPolicy,
+    kdump: KdumpPolicy,
 }
 
 impl Case {
@@ -173,6 +179,10 @@ impl From<CasePolicy> for Policy {
             system: policy.system,
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
+            dns: policy.dns,
+            selinux: policy.selinux,
+            swap: policy.swap,
+            kdump: policy.kdump,
         }
     }
 }
