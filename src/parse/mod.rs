@@ -17,6 +17,7 @@ pub mod fstab;
 pub mod initramfs;
 pub mod kernel_modules;
 pub mod ini;
+pub mod grub_defaults;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
