@@ -5,6 +5,7 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod bls;
+pub mod cloud_config;
 pub mod cloud_swap;
 pub mod cpio;
 mod crc;
@@ -12,6 +13,7 @@ pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
+pub mod grub_defaults;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
@@ -34,6 +36,7 @@ pub mod passwd;
 pub mod release_file;
 pub mod resolv_conf;
 pub mod rpm_verify;
+pub mod selinux_config;
 pub mod shell;
 pub mod size;
 pub mod source;
@@ -43,4 +46,7 @@ pub mod timespan;
 pub mod unit;
 pub mod unit_name;
 pub mod upstart_job;
+pub mod version;
 pub mod window;
+pub mod yaml;
+pub mod yaml_values;
