@@ -21,6 +21,7 @@ mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod image_size;
+mod initramfs_stale_systemd;
 mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
@@ -66,6 +67,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "initramfs-stale-systemd", judge: initramfs_stale_systemd::judge },
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
@@ -79,7 +81,7 @@ pub const PROBES: &[Probe] = &[
 ];
 
 /// The probes that ask what is inside an initramfs, which takes long enough to begin early.
-pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio"];
+pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio", "initramfs-stale-systemd"];
 
 /// The probe of that name.
 pub fn find(id: &str) -> Option<&'static Probe> {
