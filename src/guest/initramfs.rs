@@ -95,7 +95,7 @@ impl Guest {
     /// Begin to read the initramfs of every kernel, beside whatever the caller does next.
     pub fn read_ahead(&self) {
         let kernels = self.kernels().unwrap_or_default();
-        self.begin(kernels.iter().filter_map(|kernel| kernel.initramfs.clone()));
+        self.begin(kernels.iter().flat_map(|kernel| kernel.initramfs.iter().cloned()));
     }
 
     /// What is in an image; waits until it is read.

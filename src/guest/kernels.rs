@@ -4,20 +4,20 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::{Fact, Guest, MAX_FILE, Unknown};
+use super::{BootEntries, Fact, Guest, MAX_FILE, Unknown};
 use crate::model::GuestPath;
 use crate::parse::initramfs::gunzip;
 use crate::parse::kernel_modules::{self, Configured, Dependencies};
 
-/// A kernel in /boot.
+/// A kernel and what it is booted with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootKernel {
     /// Its release, as uname(1) would say it.
     pub release: String,
     /// Its image.
     pub image: GuestPath,
-    /// Its initramfs, where there is one.
-    pub initramfs: Option<GuestPath>,
+    /// The parts of its initramfs that are there, in order; the kernel unpacks one over the other.
+    pub initramfs: Vec<GuestPath>,
 }
 
 /// What a kernel can drive.
@@ -92,9 +92,53 @@ impl Guest {
     }
 }
 
-/// The kernels in /boot by the names that distributions give them. Those of rescue entries, which
-/// nobody boots but by hand, and backups are left out.
 pub(super) fn find(guest: &Guest) -> Fact<Vec<BootKernel>> {
+    match guest.boot_entries() {
+        Ok(menu) if menu.kernels().next().is_some() => in_menu(guest, menu),
+        _ => in_boot(guest),
+    }
+}
+
+/// Those that the menu boots. A file that an entry names and that is not there is another check's.
+/// Rescue entries, which nobody boots but by hand, are left out.
+fn in_menu(guest: &Guest, menu: &BootEntries) -> Fact<Vec<BootKernel>> {
+    let mut kernels: Vec<BootKernel> = Vec::new();
+    for entry in menu.kernels() {
+        let Some(image) = entry.kernel.as_ref().filter(|kernel| kernel.exists) else { continue };
+        // What GRUB's `linux` starts may be a memory test.
+        if !image.path.name().starts_with(b"vmlinu") {
+            continue;
+        }
+        let release = match entry.version() {
+            Some(release) => release,
+            None => linked_release(guest, &image.path)?.ok_or_else(|| {
+                let (source, line) = (&entry.source, entry.line);
+                Unknown(format!("{source}:{line}: the release of {} is not known", image.path))
+            })?,
+        };
+        let initrds = entry.initrds.iter().filter(|initrd| initrd.exists);
+        let kernel = BootKernel {
+            image: image.path.clone(),
+            initramfs: initrds.map(|initrd| initrd.path.clone()).collect(),
+            release,
+        };
+        // Several entries of one kernel differ in its arguments.
+        if !kernel.release.starts_with("0-rescue") && !kernels.contains(&kernel) {
+            kernels.push(kernel);
+        }
+    }
+    Ok(kernels)
+}
+
+/// The release in the name that a link such as /boot/vmlinuz points at.
+fn linked_release(guest: &Guest, path: &GuestPath) -> Fact<Option<String>> {
+    let Some(target) = guest.root().read_link(path)? else { return Ok(None) };
+    let name = String::from_utf8_lossy(GuestPath::new(&target).name()).into_owned();
+    Ok(name.split_once('-').map(|(_, release)| release.to_owned()))
+}
+
+/// Those in /boot by the names that distributions give them, without rescue kernels and backups.
+fn in_boot(guest: &Guest) -> Fact<Vec<BootKernel>> {
     let boot = GuestPath::from("/boot");
     let names = guest.root().list(&boot)?.unwrap_or_default();
     let mut kernels = Vec::new();
@@ -115,7 +159,7 @@ pub(super) fn find(guest: &Guest) -> Fact<Vec<BootKernel>> {
         kernels.push(BootKernel {
             release: release.to_owned(),
             image: boot.join(name),
-            initramfs: initramfs.map(|name| boot.join(name)),
+            initramfs: initramfs.map(|name| boot.join(name)).into_iter().collect(),
         });
     }
     Ok(kernels)

@@ -1,4 +1,4 @@
-//! `driver-nvme`: a kernel in /boot that would not find its system disk on an instance whose disks
+//! `driver-nvme`: a kernel of the boot menu that would not find its system disk on an instance whose disks
 //! are NVMe.
 
 use super::drivers::{self, Wanted};

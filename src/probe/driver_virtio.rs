@@ -1,4 +1,4 @@
-//! `driver-virtio`: a kernel in /boot that would not find its system disk, or its network, on an
+//! `driver-virtio`: a kernel of the boot menu that would not find its system disk, or its network, on an
 //! instance.
 
 use super::drivers::{self, Wanted};

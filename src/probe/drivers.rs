@@ -1,4 +1,4 @@
-//! Whether every kernel in /boot has drivers where it needs them: built in, or as modules in its
+//! Whether every kernel of the boot menu has drivers where it needs them: built in, or as modules in its
 //! initramfs (before the root filesystem is mounted) or in /lib/modules (after).
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub struct Wanted {
 pub fn judge(guest: &Guest, wanted: &Wanted) -> Answer {
     let kernels = guest.kernels()?;
     if kernels.is_empty() {
-        return Err(Unknown("/boot holds no kernel (vmlinuz-*)".to_owned()));
+        return Err(Unknown("/boot holds no kernel that is known".to_owned()));
     }
     let (mut findings, mut doubts) = (Vec::new(), Vec::new());
     for kernel in kernels {
@@ -62,17 +62,21 @@ fn of_kernel(guest: &Guest, kernel: &BootKernel, wanted: &Wanted) -> Fact<Option
     if packed.is_empty() {
         return Ok(None);
     }
-    let Some(path) = &kernel.initramfs else {
+    let Some(path) = kernel.initramfs.last() else {
         let drivers = packed.into_iter().collect::<Vec<_>>().join(", ");
         return Ok(Some(finding("no-initramfs", &kernel.image, &drivers)));
     };
-    let initramfs = guest.initramfs(path)?;
-    packed.retain(|module| !initramfs.has_module(&kernel.release, module));
+    let mut packed_root = None;
+    for part in &kernel.initramfs {
+        let initramfs = guest.initramfs(part)?;
+        packed.retain(|module| !initramfs.has_module(&kernel.release, module));
+        packed_root = packed_root.or_else(|| initramfs.packed_root.clone());
+    }
     if packed.is_empty() {
         return Ok(None);
     }
     let drivers = packed.into_iter().collect::<Vec<_>>().join(", ");
-    if let Some(root) = &initramfs.packed_root {
+    if let Some(root) = packed_root {
         let doubt = format!("{path} may have {drivers} inside {root}, which is not read");
         return Err(Unknown(doubt));
     }
