@@ -7,7 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, DnsPolicy, KdumpPolicy, Severity, SwapPolicy, Umount};
+use crate::model::{
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Severity, SwapPolicy, Umount,
+};
 use crate::parse::size;
 
 /// One configuration file, or several merged.
@@ -28,6 +30,9 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
+    /// `[network]`.
+    #[serde(default)]
+    pub network: Network,
     /// `[clean]`.
     #[serde(default)]
     pub clean: Clean,
@@ -96,6 +101,17 @@ pub struct Kdump {
 pub struct Dns {
     /// `auto`, `on` or `off`.
     pub single_request_reopen: Option<DnsPolicy>,
+}
+
+/// `[network]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Network {
+    /// What becomes of addresses that are fixed: `keep` or `dhcp`.
+    #[serde(rename = "static")]
+    pub fixed: Option<FixedAddress>,
+    /// What becomes of lines of /etc/hosts that name this instance: `keep` or `drop`.
+    pub own_hosts: Option<OwnHosts>,
 }
 
 /// `[clean]`.
@@ -181,6 +197,8 @@ impl Config {
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
+        over(&mut self.network.fixed, later.network.fixed);
+        over(&mut self.network.own_hosts, later.network.own_hosts);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -276,6 +294,9 @@ want = { size = "2GiB" }
 want = "keep"
 [dns]
 single-request-reopen = "auto"
+[network]
+static = "dhcp"
+own-hosts = "drop"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]

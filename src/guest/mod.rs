@@ -11,6 +11,7 @@ mod filesystems;
 mod identity;
 mod loader;
 mod mounts;
+mod network;
 mod os;
 mod packages;
 mod place;
@@ -39,6 +40,7 @@ pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
+pub use network::{Card, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
@@ -51,7 +53,7 @@ pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -123,6 +125,7 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    network: OnceCell<Fact<Network>>,
     resolver: OnceCell<Fact<Resolver>>,
     swap: OnceCell<Fact<SwapSpace>>,
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, DnsPolicy, KdumpPolicy, Policy, SwapPolicy, Umount};
+use guestprep::model::{
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Policy, SwapPolicy, Umount,
+};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -114,6 +116,8 @@ pub struct CasePolicy {
     dns: DnsPolicy,
     swap: SwapPolicy,
     kdump: KdumpPolicy,
+    fixed_address: FixedAddress,
+    own_hosts: OwnHosts,
 }
 
 impl Case {
@@ -179,6 +183,8 @@ impl From<CasePolicy> for Policy {
             dns: policy.dns,
             swap: policy.swap,
             kdump: policy.kdump,
+            fixed_address: policy.fixed_address,
+            own_hosts: policy.own_hosts,
         }
     }
 }
