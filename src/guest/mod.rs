@@ -14,6 +14,7 @@ mod initramfs;
 mod kernels;
 mod loader;
 mod mounts;
+mod network;
 mod os;
 mod packages;
 mod place;
@@ -46,6 +47,7 @@ pub use initramfs::{Initramfs, PackedFile};
 pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
+pub use network::{Card, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
@@ -59,7 +61,7 @@ pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -134,6 +136,7 @@ struct Facts {
     kernels: OnceCell<Fact<Vec<BootKernel>>>,
     modules: kernels::Modules,
     images: initramfs::Images,
+    network: OnceCell<Fact<Network>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
     swap: OnceCell<Fact<SwapSpace>>,

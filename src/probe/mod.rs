@@ -4,6 +4,8 @@
 //! sentence; it never does I/O of its own, and it never changes anything.
 
 mod absence;
+mod address_bound_to_mac;
+mod address_static;
 mod boot_script_mount;
 mod crypttab_data_disk;
 mod data_disk_mounted;
@@ -50,6 +52,8 @@ pub struct Probe {
 
 /// Every probe, sorted by id.
 pub const PROBES: &[Probe] = &[
+    Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
+    Probe { id: "address-static", judge: address_static::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },

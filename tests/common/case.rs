@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Policy, SelinuxPolicy, SwapPolicy,
+    Umount,
 };
 use serde::Deserialize;
 
@@ -120,6 +121,8 @@ pub struct CasePolicy {
     selinux: SelinuxPolicy,
     swap: SwapPolicy,
     kdump: KdumpPolicy,
+    fixed_address: FixedAddress,
+    own_hosts: OwnHosts,
 }
 
 impl Case {
@@ -187,6 +190,8 @@ impl From<CasePolicy> for Policy {
             selinux: policy.selinux,
             swap: policy.swap,
             kdump: policy.kdump,
+            fixed_address: policy.fixed_address,
+            own_hosts: policy.own_hosts,
         }
     }
 }
