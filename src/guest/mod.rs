@@ -9,6 +9,7 @@ mod boot;
 mod disks;
 mod filesystems;
 mod identity;
+mod kdump;
 mod loader;
 mod mounts;
 mod os;
@@ -37,6 +38,7 @@ pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type}
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
@@ -124,6 +126,7 @@ struct Facts {
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
     swap: OnceCell<Fact<SwapSpace>>,
+    kdump: OnceCell<Fact<Kdump>>,
     resolver: OnceCell<Fact<Resolver>>,
 }
 
@@ -336,6 +339,14 @@ impl Guest {
     /// When /proc/swaps or a configuration of swap cannot be read.
     pub fn swap(&self) -> Fact<&SwapSpace> {
         keep(&self.facts.swap, || swap::read(self))
+    }
+
+    /// kdump: service, memory and the place for dumps.
+    ///
+    /// # Errors
+    /// When its configuration, the service or the boot loader's menu cannot be read.
+    pub fn kdump(&self) -> Fact<&Kdump> {
+        keep(&self.facts.kdump, || kdump::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.

@@ -6,6 +6,7 @@
 
 pub mod bls;
 pub mod cloud_swap;
+pub mod crashkernel;
 mod crc;
 pub mod crypttab;
 mod field;
@@ -16,6 +17,7 @@ pub mod grub_legacy;
 pub mod grub_script;
 pub mod ini;
 pub mod init_script;
+pub mod kdump_conf;
 pub mod kernel_arguments;
 pub mod key_value;
 pub mod lines;
