@@ -37,6 +37,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("rustix::", &["sys"], "system calls are made in sys/ alone"),
     ("pathrs::", &["sys"], "paths of a guest are resolved in sys/ alone"),
     ("sysinfo::", &["sys"], "the machine is asked in sys/ alone"),
+    ("netlink_packet_", &["sys"], "the kernel is asked in sys/ alone"),
     ("signal_hook::", &["sys"], "signals are handled in sys/ alone"),
     ("std::fs", &["sys"], "files are opened in sys/ alone"),
     ("std::process::Command", &["sys"], "commands are run in sys/ alone"),

@@ -208,7 +208,8 @@ fn why_remedy_and_reasons_are_whole_sentences() {
 fn is_command(text: &str) -> bool {
     let ends = |c: char| !c.is_ascii_lowercase() && !".-".contains(c);
     let first = text.split(ends).next().unwrap_or_default();
-    ["guestprep", "fstab", "systemd", "cloud-init", "swap", "mount", "rc.local"].contains(&first)
+    ["guestprep", "fstab", "systemd", "cloud-init", "kdump", "swap", "mount", "rc.local"]
+        .contains(&first)
 }
 
 #[test]

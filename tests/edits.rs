@@ -121,7 +121,8 @@ fn clash(edits: &[Edit]) -> bool {
     let named: Vec<_> = edits.iter().filter_map(name).collect();
     named.iter().enumerate().any(|(at, (kind, file, path))| {
         named[at + 1..].iter().any(|(other, same, by)| {
-            file == same && (kind != other || path != by) || kind != other && path == by
+            let differ = kind != other;
+            (file == same && (differ || path != by)) || (differ && path == by)
         })
     })
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, DnsWant, KdumpPolicy, Severity, SwapPolicy, Umount};
+use crate::model::{DataDisks, DnsPolicy, KdumpPolicy, Severity, SwapPolicy, Umount};
 use crate::parse::size;
 
 /// One configuration file, or several merged.
@@ -95,7 +95,7 @@ pub struct Kdump {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// `auto`, `on` or `off`.
-    pub single_request_reopen: Option<DnsWant>,
+    pub single_request_reopen: Option<DnsPolicy>,
 }
 
 /// `[clean]`.

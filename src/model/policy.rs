@@ -18,12 +18,25 @@ pub struct Policy {
     pub system_disk: Option<String>,
     /// Files whose immutable flag `prepare` may clear.
     pub clear_flags: bool,
+    /// Where the resolver is to ask for A and AAAA from two sockets.
+    pub dns: DnsPolicy,
     /// What becomes of swap.
     pub swap: SwapPolicy,
     /// What becomes of kdump.
     pub kdump: KdumpPolicy,
-    /// Where the resolver is to ask for A and AAAA from two sockets.
-    pub dns: DnsWant,
+}
+
+/// `[dns] single-request-reopen`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsPolicy {
+    /// Where the distribution needs it.
+    #[default]
+    Auto,
+    /// Everywhere.
+    On,
+    /// Nowhere.
+    Off,
 }
 
 /// `[swap] want`.
@@ -52,19 +65,6 @@ pub enum KdumpPolicy {
     Off,
     /// On: service, memory and path.
     On,
-}
-
-/// `[dns] single-request-reopen`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsWant {
-    /// Where the distribution needs it.
-    #[default]
-    Auto,
-    /// Everywhere.
-    On,
-    /// Nowhere.
-    Off,
 }
 
 /// `[mounts] data-disks`.

@@ -7,17 +7,17 @@
 use super::resolver_options::{self as options, USUAL};
 use super::{Answer, Guest};
 use crate::guest::{Family, Os, Owner, RESOLV_CONF, Resolver};
-use crate::model::{DnsWant, Edit, Finding, GuestPath, LineChange, Severity, Subject, Verdict};
+use crate::model::{DnsPolicy, Edit, Finding, GuestPath, LineChange, Severity, Subject, Verdict};
 use crate::parse::resolv_conf::{ResolvConf, SINGLE_REQUEST_REOPEN, is_single_request_reopen};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     match guest.policy().dns {
-        DnsWant::Off => return Ok(Verdict::NotApplicable("unwanted")),
-        DnsWant::Auto if !is_concerned(guest.os()?) => {
+        DnsPolicy::Off => return Ok(Verdict::NotApplicable("unwanted")),
+        DnsPolicy::Auto if !is_concerned(guest.os()?) => {
             return Ok(Verdict::NotApplicable("other-distribution"));
         }
-        DnsWant::Auto | DnsWant::On => {}
+        DnsPolicy::Auto | DnsPolicy::On => {}
     }
     let resolver = guest.resolver()?;
     if resolver.owner == Owner::SystemdResolved {
@@ -39,7 +39,7 @@ pub fn judge(guest: &Guest) -> Answer {
     }
     findings.extend(of_keepers(guest, resolver));
     // Only CentOS is known to be hit; its kin run the same resolver.
-    if guest.os()?.id.as_deref() != Some("centos") && guest.policy().dns == DnsWant::Auto {
+    if guest.os()?.id.as_deref() != Some("centos") && guest.policy().dns == DnsPolicy::Auto {
         findings = findings.into_iter().map(|f| f.severity(Severity::Advice)).collect();
     }
     Ok(Verdict::from_parts(findings, doubts))
