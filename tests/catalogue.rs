@@ -15,7 +15,7 @@ use guestprep::catalog::{CHECKS, Rule, Texts};
 use guestprep::probe::PROBES;
 
 /// What no recorded guest can show, and where it is tested instead: check, verdict or key, place.
-const ELSEWHERE: [(&str, &str, &str); 15] = [
+const ELSEWHERE: [(&str, &str, &str); 14] = [
     // A recorded process holds nothing.
     ("data-disk-mounted", "busy", "tests/live/busy.rs"),
     // How full a filesystem is only statvfs(2) of a real one says.
@@ -35,7 +35,6 @@ const ELSEWHERE: [(&str, &str, &str); 15] = [
     ("filesystem-features", "project-and-quota", "tests/mounted_tree.rs"),
     // As with disk-full.
     ("kdump-half-on", "space-low", "src/probe/kdump_half_on.rs"),
-    ("kdump-half-on", "wanted-off", "src/probe/kdump_half_on.rs"),
 ];
 
 /// The cases of a check, by the name of their folder.
