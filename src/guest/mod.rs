@@ -11,6 +11,7 @@ mod disks;
 mod filesystems;
 mod identity;
 mod initramfs;
+mod kdump;
 mod kernels;
 mod loader;
 mod mounts;
@@ -44,6 +45,7 @@ pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use initramfs::{Initramfs, PackedFile};
+pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
@@ -137,9 +139,10 @@ struct Facts {
     modules: kernels::Modules,
     images: initramfs::Images,
     network: OnceCell<Fact<Network>>,
+    swap: OnceCell<Fact<SwapSpace>>,
+    kdump: OnceCell<Fact<Kdump>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
-    swap: OnceCell<Fact<SwapSpace>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
@@ -354,6 +357,14 @@ impl Guest {
     /// When /proc/swaps or a configuration of swap cannot be read.
     pub fn swap(&self) -> Fact<&SwapSpace> {
         keep(&self.facts.swap, || swap::read(self))
+    }
+
+    /// kdump: service, memory and the place for dumps.
+    ///
+    /// # Errors
+    /// When its configuration, the service or the boot loader's menu cannot be read.
+    pub fn kdump(&self) -> Fact<&Kdump> {
+        keep(&self.facts.kdump, || kdump::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.
