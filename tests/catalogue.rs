@@ -15,7 +15,7 @@ use guestprep::catalog::{CHECKS, Rule, Texts};
 use guestprep::probe::PROBES;
 
 /// What no recorded guest can show, and where it is tested instead: check, verdict or key, place.
-const ELSEWHERE: [(&str, &str, &str); 9] = [
+const ELSEWHERE: [(&str, &str, &str); 13] = [
     // A recorded process holds nothing.
     ("data-disk-mounted", "busy", "tests/live/busy.rs"),
     // How full a filesystem is only statvfs(2) of a real one says.
@@ -26,6 +26,11 @@ const ELSEWHERE: [(&str, &str, &str); 9] = [
     ("disk-full", "inodes-low", "tests/mounted_tree.rs"),
     ("disk-full", "inodes-full", "tests/mounted_tree.rs"),
     // A superblock's features are not in udev's database.
+    ("filesystem-errors", "error-flag", "tests/mounted_tree.rs"),
+    ("filesystem-errors", "journal-not-replayed", "tests/mounted_tree.rs"),
+    ("filesystem-errors", "check-due", "tests/mounted_tree.rs"),
+    // The kernel mounts none that is in need of it.
+    ("filesystem-errors", "needs-repair", "src/probe/filesystem_errors.rs"),
     ("filesystem-features", "ext4-64bit", "tests/mounted_tree.rs"),
     ("filesystem-features", "project-and-quota", "tests/mounted_tree.rs"),
 ];
@@ -205,7 +210,17 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 5] = ["edit-file", "set-flags", "unmount", "swap-off", "unit"];
+    const ACTIONS: [&str; 9] = [
+        "edit-file",
+        "write-file",
+        "remove",
+        "set-flags",
+        "unmount",
+        "swap-off",
+        "unit",
+        "kernel-args",
+        "run",
+    ];
     for spec in CHECKS {
         let Some(fix) = &spec.fix else { continue };
         assert!(fix.reversible, "{}: nothing so far cannot be undone", spec.id);

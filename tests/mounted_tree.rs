@@ -45,6 +45,16 @@ struct Mounted {
 
 /// Make and mount a filesystem; `None`, and said, where this machine cannot.
 fn mounted(mebibytes: u64, mkfs: &[&str]) -> Option<Mounted> {
+    changed_and_mounted(mebibytes, mkfs, &[], "loop")
+}
+
+/// As [`mounted`], with commands that are given the image before it is mounted, and with options.
+fn changed_and_mounted(
+    mebibytes: u64,
+    mkfs: &[&str],
+    changes: &[&[&str]],
+    options: &str,
+) -> Option<Mounted> {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let (image, at) = (temp.path().join("image"), temp.path().join("tree"));
     fs::create_dir(&at).expect("a mount point");
@@ -55,7 +65,10 @@ fn mounted(mebibytes: u64, mkfs: &[&str]) -> Option<Mounted> {
         println!("left out: {mkfs:?} cannot be run");
         return None;
     }
-    if !ran(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&at)) {
+    for change in changes {
+        assert!(ran(Command::new(change[0]).args(&change[1..]).arg(&image)), "{change:?}");
+    }
+    if !ran(Command::new("mount").args(["-o", options]).arg(&image).arg(&at)) {
         println!("left out: what {mkfs:?} made cannot be mounted here");
         return None;
     }
@@ -179,4 +192,56 @@ fn agrees_with_df(path: &Path, seen: &mut Vec<&'static str>) {
             seen.push(finding.key);
         }
     }
+}
+
+#[test]
+fn errors_are_those_that_the_tools_of_ext4_wrote() {
+    alone("errors_are_those_that_the_tools_of_ext4_wrote", || {
+        let ext4 = ["mkfs.ext4", "-q"];
+        let set = |value| ["debugfs", "-w", "-R", value];
+        let state = set("set_super_value state 3");
+        let count = set("set_super_value error_count 5");
+        let by_number = ["tune2fs", "-C", "30", "-c", "20"];
+        let not_yet = ["tune2fs", "-C", "3", "-c", "20"];
+        let by_time = ["tune2fs", "-T", "20200101", "-i", "30d"];
+        let cases: [(&[&str], &[&str]); 6] = [
+            (&["true"], &[]),
+            (&state, &["error-flag"]),
+            (&count, &["errors-counted"]),
+            (&by_number, &["check-due"]),
+            (&not_yet, &[]),
+            (&by_time, &["check-due"]),
+        ];
+        for (change, wanted) in cases {
+            let Some(mounted) = changed_and_mounted(64, &ext4, &[change], "loop") else { return };
+            fs::create_dir(mounted.at.join("etc")).expect("etc");
+            let fstab = |passno| {
+                let line = format!("UUID=1 / ext4 defaults 0 {passno}\n");
+                fs::write(mounted.at.join("etc/fstab"), line).expect("an fstab");
+            };
+            fstab(1);
+            assert_eq!(keys("filesystem-errors", &mounted.at), wanted, "{change:?}");
+            // Boot checks nothing whose sixth field is 0.
+            fstab(0);
+            let left: Vec<_> = wanted.iter().copied().filter(|key| *key != "check-due").collect();
+            assert_eq!(keys("filesystem-errors", &mounted.at), left, "{change:?}");
+        }
+    });
+}
+
+#[test]
+fn a_journal_is_to_be_replayed_after_a_crash() {
+    alone("a_journal_is_to_be_replayed_after_a_crash", || {
+        let Some(crashed) = mounted(64, &["mkfs.ext4", "-q"]) else { return };
+        fs::write(crashed.at.join("file"), "text").expect("a file");
+        rustix::fs::sync();
+        assert!(keys("filesystem-errors", &crashed.at).is_empty(), "it is mounted for writing");
+        // What a power cut leaves: the device as it is while the filesystem is mounted.
+        let image = crashed.at.with_file_name("image");
+        let copy = ["cp", "--sparse=always", image.to_str().expect("a path")];
+        let Some(left) = changed_and_mounted(64, &["true"], &[&copy], "loop,ro,noload") else {
+            return;
+        };
+        assert_eq!(keys("filesystem-errors", &left.at), ["journal-not-replayed"]);
+    });
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, Severity, Umount};
+use crate::model::{DataDisks, DnsPolicy, KdumpPolicy, Severity, SwapPolicy, Umount};
+use crate::parse::size;
 
 /// One configuration file, or several merged.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -56,31 +57,29 @@ pub struct Mounts {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Swap {
-    /// `off`, `keep` or a size.
-    pub want: Option<SwapWant>,
+    /// `off`, `keep` or `{ size = "2GiB" }`.
+    #[serde(default, deserialize_with = "swap_want")]
+    pub want: Option<SwapPolicy>,
 }
 
-/// `[swap] want`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
-pub enum SwapWant {
-    /// `off` or `keep`.
-    Word(SwapWord),
-    /// `{ size = "2GiB" }`.
-    Sized {
-        /// The size of the swap file.
-        size: String,
-    },
-}
-
-/// `[swap] want`, as a word.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum SwapWord {
-    /// No swap in the image.
-    Off,
-    /// As it is.
-    Keep,
+/// `off`, `keep` or a table with a size, which serde's own words for an enum would not explain.
+fn swap_want<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SwapPolicy>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Word(String),
+        Table(BTreeMap<String, String>),
+    }
+    let wrong = || serde::de::Error::custom("want takes \"off\", \"keep\" or { size = \"2GiB\" }");
+    match Written::deserialize(from).map_err(|_| wrong())? {
+        Written::Word(word) if word == "off" => Ok(Some(SwapPolicy::Off)),
+        Written::Word(word) if word == "keep" => Ok(Some(SwapPolicy::Keep)),
+        Written::Table(table) if table.len() == 1 => {
+            let size = table.get("size").and_then(|size| size::human(size)).ok_or_else(wrong)?;
+            Ok(Some(SwapPolicy::Size(size)))
+        }
+        _ => Err(wrong()),
+    }
 }
 
 /// `[kdump]`.
@@ -88,19 +87,7 @@ pub enum SwapWord {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Kdump {
     /// `keep`, `off` or `on`.
-    pub want: Option<KdumpWant>,
-}
-
-/// `[kdump] want`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum KdumpWant {
-    /// As it is.
-    Keep,
-    /// Off.
-    Off,
-    /// On.
-    On,
+    pub want: Option<KdumpPolicy>,
 }
 
 /// `[dns]`.
@@ -108,19 +95,7 @@ pub enum KdumpWant {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// `auto`, `on` or `off`.
-    pub single_request_reopen: Option<DnsWant>,
-}
-
-/// `[dns] single-request-reopen`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsWant {
-    /// Where the distribution needs it.
-    Auto,
-    /// Everywhere.
-    On,
-    /// Nowhere.
-    Off,
+    pub single_request_reopen: Option<DnsPolicy>,
 }
 
 /// `[clean]`.
@@ -256,6 +231,24 @@ mod tests {
         );
         assert!(error("[mounts]\numount = \"always\"\n").contains("line 2, column 10"));
         assert!(error("profile = \n").contains("line 1, column"));
+    }
+
+    #[test]
+    fn the_ways_to_want_swap() {
+        let want = |text: &str| Config::parse(Path::new("c"), text).unwrap().swap.want;
+        assert_eq!(want("[swap]\nwant = \"off\"\n"), Some(SwapPolicy::Off));
+        assert_eq!(want("[swap]\nwant = \"keep\"\n"), Some(SwapPolicy::Keep));
+        assert_eq!(
+            want("[swap]\nwant = { size = \"1.5 GiB\" }\n"),
+            Some(SwapPolicy::Size(3 << 29))
+        );
+        assert_eq!(want("[swap]\n"), None);
+        for wrong in
+            ["\"on\"", "{ size = \"some\" }", "{ size = \"1G\", file = \"/s\" }", "2", "\"report\""]
+        {
+            let text = error(&format!("[swap]\nwant = {wrong}\n"));
+            assert!(text.contains("line 2, column 8: want takes"), "{text}");
+        }
     }
 
     #[test]

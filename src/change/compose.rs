@@ -1,17 +1,18 @@
 //! From the edits of all checks to one plan.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use similar::TextDiff;
 
 use super::line::{self, Wishes};
 use super::mount_order;
-use crate::guest::{Guest, Unknown};
+use crate::guest::{FileKind, Guest, Unknown};
 use crate::model::{
     Action, ByteString, CheckId, Edit, Expects, GuestPath, LineEdit, MountRecord, Plan, PlanGuest,
     Step, digest_of, sha256_hex,
 };
-use crate::parse::lines;
+use crate::parse::lines::{self, LineEnding};
 
 /// Why no plan could be made.
 #[derive(Debug, thiserror::Error)]
@@ -39,16 +40,67 @@ pub enum ComposeError {
         /// The other.
         second: CheckId,
     },
+    /// Two checks want different contents of one file.
+    #[error(
+        "{path}: {first} and {second} want different contents of it; leave one out with --skip"
+    )]
+    FileConflict {
+        /// The file.
+        path: GuestPath,
+        /// One check.
+        first: CheckId,
+        /// The other.
+        second: CheckId,
+    },
+    /// One check wants a service to start at boot, and another does not.
+    #[error(
+        "{service}: {first} and {second} disagree on whether it starts; leave one out with --skip"
+    )]
+    ServiceConflict {
+        /// The service.
+        service: String,
+        /// One check.
+        first: CheckId,
+        /// The other.
+        second: CheckId,
+    },
 }
 
 /// What is wanted, sorted by what it is wanted of.
 #[derive(Default)]
 struct Wanted {
-    lines: BTreeMap<GuestPath, BTreeMap<usize, (ByteString, Wishes)>>,
+    files: BTreeMap<GuestPath, FileWishes>,
+    whole: BTreeMap<GuestPath, WholeFile>,
+    removed: BTreeMap<GuestPath, Vec<CheckId>>,
     flags: BTreeMap<GuestPath, Vec<CheckId>>,
     mounts: Vec<(CheckId, MountRecord)>,
     swaps: Vec<(CheckId, GuestPath, i32)>,
     units: BTreeMap<String, Vec<CheckId>>,
+    services: BTreeMap<String, (bool, Vec<CheckId>)>,
+    tools: Vec<Tool>,
+}
+
+/// What is wanted of the lines of one file.
+#[derive(Default)]
+struct FileWishes {
+    lines: BTreeMap<usize, (ByteString, Wishes)>,
+    append: Vec<ByteString>,
+    appended_by: Vec<CheckId>,
+}
+
+/// All of a file's content, and who wants it.
+struct WholeFile {
+    content: ByteString,
+    mode: u32,
+    checks: Vec<CheckId>,
+}
+
+/// A tool of the guest that is to run.
+struct Tool {
+    argv: Vec<String>,
+    writes: Vec<GuestPath>,
+    undo: Vec<String>,
+    checks: Vec<CheckId>,
 }
 
 /// Make one plan of the edits that checks offer.
@@ -63,8 +115,9 @@ pub fn compose(
     profile: &str,
     edits: &[(CheckId, Edit)],
 ) -> Result<Plan, ComposeError> {
-    let wanted = sort(edits);
+    let wanted = sort(edits)?;
     let mut steps = Vec::new();
+    let mut made = BTreeSet::new();
     for (path, checks) in wanted.flags {
         let flags = guest.flags(&path)?.unwrap_or_default();
         steps.push(Draft {
@@ -99,20 +152,38 @@ pub fn compose(
             action: Action::Unmount { mount },
         });
     }
-    for (path, lines) in wanted.lines {
-        steps.push(edit_file(guest, &path, &lines)?);
+    for (path, file) in &wanted.whole {
+        steps.extend(write_file(guest, path, file, &mut made)?);
+    }
+    for (path, wishes) in &wanted.files {
+        steps.push(edit_file(guest, path, wishes)?);
+    }
+    for (path, checks) in wanted.removed {
+        steps.push(remove(guest, path, checks)?);
     }
     for (unit, checks) in wanted.units {
         let path = GuestPath::from(format!("/etc/systemd/system/{unit}").as_str());
-        let absent = guest.root().lstat(&path).map_err(Unknown::from)?.is_none();
-        let sha256 = guest.file(&path)?.map(|content| sha256_hex(&content));
+        let target = Some(ByteString::from("/dev/null"));
         steps.push(Draft {
             checks,
-            path: Some(path.clone()),
             summary: format!("mask {unit}"),
-            expects: Expects { sha256, absent: absent.then_some(path), ..Expects::default() },
+            expects: expects(guest, &path)?,
+            path: Some(path),
             diff: None,
-            action: Action::Unit { unit, change: "mask".to_owned() },
+            action: Action::Unit { unit, change: "mask".to_owned(), target },
+        });
+    }
+    for (service, (enable, checks)) in wanted.services {
+        steps.extend(switch(guest, &service, enable, &checks, &mut made)?);
+    }
+    for tool in wanted.tools {
+        steps.push(Draft {
+            checks: tool.checks,
+            path: None,
+            summary: format!("run {}", tool.argv.join(" ")),
+            expects: Expects::default(),
+            diff: None,
+            action: Action::Run { argv: tool.argv, writes: tool.writes, undo: tool.undo },
         });
     }
     Ok(finish(guest, profile, steps))
@@ -128,19 +199,43 @@ struct Draft {
     action: Action,
 }
 
-fn sort(edits: &[(CheckId, Edit)]) -> Wanted {
+fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
     let mut wanted = Wanted::default();
     for (check, edit) in edits {
         match edit.clone() {
             Edit::Line { path, line, original, change } => {
                 let (_, wishes) = wanted
-                    .lines
+                    .files
                     .entry(path)
                     .or_default()
+                    .lines
                     .entry(line)
                     .or_insert_with(|| (original, Vec::new()));
                 wishes.push((check.clone(), change));
             }
+            Edit::Append { path, lines } => {
+                let file = wanted.files.entry(path).or_default();
+                push_new(&mut file.appended_by, check);
+                for line in lines {
+                    if !file.append.contains(&line) {
+                        file.append.push(line);
+                    }
+                }
+            }
+            Edit::WriteFile { path, content, mode } => match wanted.whole.entry(path) {
+                Entry::Vacant(new) => {
+                    new.insert(WholeFile { content, mode, checks: vec![check.clone()] });
+                }
+                Entry::Occupied(known) if known.get().content != content => {
+                    return Err(ComposeError::FileConflict {
+                        path: known.key().clone(),
+                        first: known.get().checks.first().cloned().unwrap_or_else(|| check.clone()),
+                        second: check.clone(),
+                    });
+                }
+                Entry::Occupied(mut known) => push_new(&mut known.get_mut().checks, check),
+            },
+            Edit::Remove { path } => push_new(wanted.removed.entry(path).or_default(), check),
             Edit::ClearFlags { path } => push_new(wanted.flags.entry(path).or_default(), check),
             Edit::MaskUnit { unit } => push_new(wanted.units.entry(unit).or_default(), check),
             Edit::Unmount(mount) => {
@@ -153,16 +248,31 @@ fn sort(edits: &[(CheckId, Edit)]) -> Wanted {
                     wanted.swaps.push((check.clone(), device, priority));
                 }
             }
-            // No check offers these yet.
-            Edit::Append { .. }
-            | Edit::WriteFile { .. }
-            | Edit::Remove { .. }
-            | Edit::Service { .. }
-            | Edit::KernelArguments { .. }
-            | Edit::Run { .. } => {}
+            Edit::Run { argv, writes, undo } => {
+                match wanted.tools.iter_mut().find(|tool| tool.argv == argv) {
+                    Some(tool) => push_new(&mut tool.checks, check),
+                    None => {
+                        wanted.tools.push(Tool { argv, writes, undo, checks: vec![check.clone()] });
+                    }
+                }
+            }
+            Edit::Service { service, enable } => match wanted.services.entry(service) {
+                Entry::Vacant(new) => {
+                    new.insert((enable, vec![check.clone()]));
+                }
+                Entry::Occupied(known) if known.get().0 != enable => {
+                    return Err(ComposeError::ServiceConflict {
+                        service: known.key().clone(),
+                        first: known.get().1.first().cloned().unwrap_or_else(|| check.clone()),
+                        second: check.clone(),
+                    });
+                }
+                Entry::Occupied(mut known) => push_new(&mut known.get_mut().1, check),
+            },
+            Edit::KernelArguments { .. } => {}
         }
     }
-    wanted
+    Ok(wanted)
 }
 
 fn push_new(checks: &mut Vec<CheckId>, check: &CheckId) {
@@ -172,17 +282,13 @@ fn push_new(checks: &mut Vec<CheckId>, check: &CheckId) {
 }
 
 /// One patch of one file for all checks.
-fn edit_file(
-    guest: &Guest,
-    path: &GuestPath,
-    wanted: &BTreeMap<usize, (ByteString, Wishes)>,
-) -> Result<Draft, ComposeError> {
+fn edit_file(guest: &Guest, path: &GuestPath, wanted: &FileWishes) -> Result<Draft, ComposeError> {
     let moved = || ComposeError::Moved { path: path.clone() };
     let base = guest.file(path)?.ok_or_else(moved)?;
     let mut edits = Vec::new();
     let mut checks = Vec::new();
-    for (number, (original, wishes)) in wanted {
-        let (raw, _) = lines::split(&base).nth(number - 1).ok_or_else(moved)?;
+    for (number, (original, wishes)) in &wanted.lines {
+        let (raw, ending) = lines::split(&base).nth(number - 1).ok_or_else(moved)?;
         if raw != original.as_bytes() {
             return Err(moved());
         }
@@ -198,19 +304,145 @@ fn edit_file(
         edits.push(LineEdit {
             line: *number,
             original: original.clone(),
-            replacement: ByteString::from(replacement),
+            replacement: ByteString::from(with_endings(replacement, ending)),
         });
     }
-    let result = super::step::edited(&base, &edits).ok_or_else(moved)?;
-    let count = edits.len();
+    for check in &wanted.appended_by {
+        push_new(&mut checks, check);
+    }
+    let append = wanted.append.clone();
+    let result = super::step::edited(&base, &edits, &append).ok_or_else(moved)?;
+    let count = edits.len() + append.len();
     Ok(Draft {
         checks,
         path: Some(path.clone()),
         summary: format!("edit {path}: {count} {}", if count == 1 { "line" } else { "lines" }),
         expects: Expects { sha256: Some(sha256_hex(&base)), ..Expects::default() },
         diff: Some(unified_diff(path, &base, &result)),
-        action: Action::EditFile { edits, result_sha256: sha256_hex(&result) },
+        action: Action::EditFile { edits, append, result_sha256: sha256_hex(&result) },
     })
+}
+
+/// Lines that follow a line of a file end as it does.
+fn with_endings(replacement: Vec<u8>, ending: LineEnding) -> Vec<u8> {
+    if ending != LineEnding::CrLf {
+        return replacement;
+    }
+    replacement.split(|b| *b == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..])
+}
+
+/// A whole file, and before it every directory that it lacks; nothing where it is there already.
+fn write_file(
+    guest: &Guest,
+    path: &GuestPath,
+    file: &WholeFile,
+    made: &mut BTreeSet<GuestPath>,
+) -> Result<Vec<Draft>, ComposeError> {
+    let base = guest.file(path)?;
+    let content = file.content.as_bytes();
+    if base.as_ref().is_some_and(|base| base.as_slice() == content) {
+        return Ok(Vec::new());
+    }
+    let mut drafts = missing_directories(guest, path, &file.checks, made)?;
+    let what = if base.is_some() { "rewrite" } else { "write" };
+    let before = base.as_ref().map_or(&[][..], |base| base.as_slice());
+    drafts.push(Draft {
+        checks: file.checks.clone(),
+        path: Some(path.clone()),
+        summary: format!("{what} {path}"),
+        expects: Expects {
+            sha256: base.as_ref().map(|base| sha256_hex(base)),
+            absent: base.is_none().then(|| path.clone()),
+            ..Expects::default()
+        },
+        diff: Some(unified_diff(path, before, content)),
+        action: Action::WriteFile { content: file.content.clone(), mode: file.mode },
+    });
+    Ok(drafts)
+}
+
+/// The directories above a path that are not there, the outermost first.
+fn missing_directories(
+    guest: &Guest,
+    path: &GuestPath,
+    checks: &[CheckId],
+    made: &mut BTreeSet<GuestPath>,
+) -> Result<Vec<Draft>, ComposeError> {
+    let mut drafts = Vec::new();
+    let mut directory = path.parent();
+    while guest.stat(&directory)?.is_none() && made.insert(directory.clone()) {
+        drafts.push(Draft {
+            checks: checks.to_vec(),
+            path: Some(directory.clone()),
+            summary: format!("make the directory {directory}"),
+            expects: Expects { absent: Some(directory.clone()), ..Expects::default() },
+            diff: None,
+            action: Action::MakeDir,
+        });
+        directory = directory.parent();
+    }
+    drafts.reverse();
+    Ok(drafts)
+}
+
+fn remove(guest: &Guest, path: GuestPath, checks: Vec<CheckId>) -> Result<Draft, ComposeError> {
+    let expects = expects(guest, &path)?;
+    let content = match expects.sha256 {
+        Some(_) => guest.file(&path)?,
+        None => None,
+    };
+    Ok(Draft {
+        checks,
+        summary: format!("remove {path}"),
+        expects,
+        diff: content.map(|content| unified_diff(&path, &content, b"")),
+        path: Some(path),
+        action: Action::Remove,
+    })
+}
+
+/// The links by which a service is enabled or disabled.
+fn switch(
+    guest: &Guest,
+    service: &str,
+    enable: bool,
+    checks: &[CheckId],
+    made: &mut BTreeSet<GuestPath>,
+) -> Result<Vec<Draft>, ComposeError> {
+    let change = if enable { "enable" } else { "disable" };
+    let mut drafts = Vec::new();
+    for (path, target) in guest.service_links(service, enable)? {
+        if target.is_some() {
+            drafts.extend(missing_directories(guest, &path, checks, made)?);
+        }
+        let what = match &target {
+            Some(target) => format!("link {path} to {target}"),
+            None => format!("remove {path}"),
+        };
+        drafts.push(Draft {
+            checks: checks.to_vec(),
+            summary: format!("{change} {service}: {what}"),
+            expects: expects(guest, &path)?,
+            path: Some(path),
+            diff: None,
+            action: Action::Unit { unit: service.to_owned(), change: change.to_owned(), target },
+        });
+    }
+    Ok(drafts)
+}
+
+/// What stands at a name now, a link at its end not followed.
+fn expects(guest: &Guest, path: &GuestPath) -> Result<Expects, ComposeError> {
+    let root = guest.root();
+    let Some(attributes) = root.lstat(path).map_err(Unknown::from)? else {
+        return Ok(Expects { absent: Some(path.clone()), ..Expects::default() });
+    };
+    if attributes.kind == FileKind::Symlink {
+        let target = root.read_link(path).map_err(Unknown::from)?;
+        return Ok(Expects { link: target.map(ByteString::from), ..Expects::default() });
+    }
+    let sha256 = guest.file(path)?.map(|content| sha256_hex(&content));
+    Ok(Expects { sha256, ..Expects::default() })
 }
 
 /// A unified diff in which every byte can be read: what is no UTF-8 is escaped.

@@ -10,48 +10,65 @@ use crate::model::GuestPath;
 use crate::sys::write::{RootMut, Spot};
 use crate::sys::{Result, Time};
 
-/// The name that a step changes and its directory's times before, where it changes a directory.
-fn of_step(undo: &Undo) -> Option<(&GuestPath, (Time, Time))> {
+/// The names that a step changes, each with its directory's times before.
+fn of_step(undo: &Undo) -> Vec<(&GuestPath, (Time, Time))> {
     match undo {
-        Undo::File { path, directory, .. } | Undo::Unit { path, directory, .. } => {
-            Some((path, *directory))
+        Undo::File { path, directory, .. } => vec![(path, *directory)],
+        Undo::Name(name) => vec![(&name.path, name.directory)],
+        Undo::Command { names, .. } => {
+            names.iter().map(|name| (&name.path, name.directory)).collect()
         }
-        Undo::Flags { .. } | Undo::Mount { .. } | Undo::Swap { .. } => None,
+        Undo::Flags { .. } | Undo::Mount { .. } | Undo::Swap { .. } => Vec::new(),
     }
 }
 
-/// Whether the directory of a step is as the run left it, or as it was before; `None` where the
-/// step changes no directory. To be asked before the step is undone.
+/// Whether the directories of a step are as the run left them, or as they were before; `None`
+/// where the step changes no directory. To be asked before the step is undone.
 ///
 /// # Errors
 /// What the system says.
 pub fn is_ours(root: &RootMut, journal: &Journal, open: &Open) -> Result<Option<bool>> {
-    let Some((path, _)) = of_step(&open.undo) else { return Ok(None) };
+    let names = of_step(&open.undo);
+    if names.is_empty() {
+        return Ok(None);
+    }
     // Cut short in the step: that the directory is not as before is most likely our doing.
     if open.after.is_none() {
         return Ok(Some(true));
     }
-    let now = root.spot(path)?.dir.times()?.1;
+    for (path, _) in names {
+        let now = root.spot(path)?.dir.times()?.1;
+        if !is_known(journal, &path.parent(), now) {
+            return Ok(Some(false));
+        }
+    }
+    Ok(Some(true))
+}
+
+/// Whether a directory's time is one that this run has seen or made.
+fn is_known(journal: &Journal, directory: &GuestPath, now: Time) -> bool {
     let mut steps = Vec::new();
-    let mut ours = Vec::new();
     for record in &journal.records {
         match record {
             Record::Intent { step, how } => {
-                if let Some((_, times)) = of_step(how).filter(|(p, _)| p.parent() == path.parent())
-                {
+                for (_, times) in of_step(how).iter().filter(|(p, _)| p.parent() == *directory) {
                     steps.push(step);
-                    ours.push(times.1);
+                    if times.1 == now {
+                        return true;
+                    }
                 }
             }
-            Record::Done { step, after } if steps.contains(&step) => {
-                ours.extend(after.directory_modified);
+            Record::Done { after, .. }
+                if after.directories.iter().any(|(p, time)| p == directory && *time == now) =>
+            {
+                return true;
             }
             // Undoing another step there has begun, and changed it again.
-            Record::Undoing { step, ours: true } if steps.contains(&step) => return Ok(Some(true)),
+            Record::Undoing { step, ours: true } if steps.contains(&step) => return true,
             _ => {}
         }
     }
-    Ok(Some(ours.contains(&now)))
+    false
 }
 
 /// Set the directory's times after a step in it was undone, or could not be: to those before the
@@ -68,7 +85,7 @@ pub fn give_back(
 ) -> Result<()> {
     let first = journal.records.iter().find_map(|record| match record {
         Record::Intent { how, .. } => {
-            of_step(how).filter(|(path, _)| path.parent() == spot.path.parent())
+            of_step(how).into_iter().find(|(path, _)| path.parent() == spot.path.parent())
         }
         _ => None,
     });

@@ -99,7 +99,7 @@ fn one(
     }
     let how = step::save(guest, root, &run.dir, &run.header.id, step)?;
     run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
-    let after = step::take(guest, root, step, &how)?;
+    let after = step::take(guest, root, &run.header.id, step, &how)?;
     run.record(Record::Done { step: step.id.clone(), after })
 }
 

@@ -48,6 +48,9 @@ pub enum RunKind {
     Prepare,
     /// `capture`: rolled back when its command ends, or by the next command when it was killed.
     Capture,
+    /// One change that the operator asked for by name: `swap off`, `dns fix`. Stays until
+    /// `rollback`.
+    Command,
 }
 
 /// One line of `journal`.
@@ -182,7 +185,7 @@ impl Journal {
                 }
                 Record::Done { step, after } => {
                     if let Some(known) = open.iter_mut().find(|o| o.step == *step) {
-                        known.after = Some(*after);
+                        known.after = Some(after.clone());
                     }
                 }
                 Record::Undoing { step, ours } => {

@@ -19,13 +19,22 @@ pub struct Conflict {
 /// The line that fulfils all wishes.
 ///
 /// A line that one check comments out needs no other change: what else was wanted of it is moot,
-/// and the parked bytes stay those of the original.
+/// and the parked bytes stay those of the original. Lines that are to follow it still do.
 pub fn fulfil(raw: &[u8], wishes: &Wishes) -> Result<Vec<u8>, Conflict> {
     if let Some((check, _)) = wishes.iter().find(|(_, change)| *change == LineChange::Park) {
-        return Ok(marker::park(check.as_str(), raw));
+        let mut line = marker::park(check.as_str(), raw);
+        for (_, change) in wishes {
+            if let LineChange::InsertAfter(new) = change {
+                line.push(b'\n');
+                line.extend_from_slice(new.as_bytes());
+            }
+        }
+        return Ok(line);
     }
     let mut line = raw.to_vec();
     let mut source: Option<(&CheckId, &ByteString)> = None;
+    let mut replaced: Option<(&CheckId, &ByteString)> = None;
+    let mut after: Vec<&ByteString> = Vec::new();
     let mut wanted: BTreeMap<&str, ()> = BTreeMap::new();
     for (check, change) in wishes {
         match change {
@@ -38,8 +47,28 @@ pub fn fulfil(raw: &[u8], wishes: &Wishes) -> Result<Vec<u8>, Conflict> {
             LineChange::AddOptions(names) => {
                 wanted.extend(names.iter().map(|name| (name.as_str(), ())));
             }
-            LineChange::Park | LineChange::Replace(_) | LineChange::InsertAfter(_) => {}
+            LineChange::Replace(new) => match replaced {
+                Some((other, set)) if set != new => {
+                    return Err(Conflict { checks: (other.clone(), check.clone()) });
+                }
+                _ => replaced = Some((check, new)),
+            },
+            LineChange::InsertAfter(new) => {
+                if !after.contains(&new) {
+                    after.push(new);
+                }
+            }
+            LineChange::Park => {}
         }
+    }
+    if let Some((check, new)) = replaced {
+        // A line that is replaced whole has no room for a change to a part of it.
+        if let Some((other, _)) = wishes.iter().find(|(_, change)| {
+            matches!(change, LineChange::SetSource(_) | LineChange::AddOptions(_))
+        }) {
+            return Err(Conflict { checks: (other.clone(), check.clone()) });
+        }
+        line = new.as_bytes().to_vec();
     }
     if let Some((_, new)) = source {
         line = with_entry(&line, |raw, entry| fstab::with_source(raw, entry, new.as_bytes()));
@@ -53,6 +82,10 @@ pub fn fulfil(raw: &[u8], wishes: &Wishes) -> Result<Vec<u8>, Conflict> {
             }
             fstab::with_options(raw, entry, &text)
         });
+    }
+    for new in after {
+        line.push(b'\n');
+        line.extend_from_slice(new.as_bytes());
     }
     Ok(line)
 }
@@ -93,6 +126,25 @@ mod tests {
         let raw = b"/dev/vdb1 /data ext4 \xff 0 2";
         let line = fulfil(raw, &wishes).unwrap();
         assert_eq!(marker::unpark(&line), Some(("fstab-data-disk", &raw[..])));
+    }
+
+    #[test]
+    fn a_replaced_line_is_whole_and_others_may_follow_it() {
+        let replace = |text: &str| LineChange::Replace(text.into());
+        let wishes = vec![
+            (CheckId::from("a"), replace("BOOTPROTO=dhcp")),
+            (CheckId::from("b"), replace("BOOTPROTO=dhcp")),
+            (CheckId::from("b"), LineChange::InsertAfter("PEERDNS=no".into())),
+            (CheckId::from("c"), LineChange::InsertAfter("PEERDNS=no".into())),
+        ];
+        assert_eq!(fulfil(b"BOOTPROTO=none", &wishes).unwrap(), b"BOOTPROTO=dhcp\nPEERDNS=no");
+        let conflict = |second: LineChange| {
+            let wishes = vec![(CheckId::from("a"), replace("x")), (CheckId::from("b"), second)];
+            fulfil(b"/dev/vdb1 /data ext4", &wishes).is_err()
+        };
+        assert!(conflict(replace("y")));
+        assert!(conflict(options(&["nofail"])));
+        assert!(!conflict(LineChange::Park));
     }
 
     #[test]

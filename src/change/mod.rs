@@ -12,6 +12,7 @@ mod execute;
 mod journal;
 mod line;
 mod mount_order;
+mod name;
 mod preflight;
 mod recover;
 mod step;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::step::{edited, moved};
-use crate::guest::{DeviceKind, Disks, Guest, Unknown};
+use crate::guest::{DeviceKind, Disks, FileKind, Guest, Unknown};
 use crate::model::{Action, GuestPath, MountRecord, Plan, Step, sha256_hex};
 use crate::parse::mountinfo::Mount;
 use crate::sys::write::RootMut;
@@ -59,11 +59,11 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
         .collect();
     for step in &plan.steps {
         match &step.action {
-            Action::EditFile { edits, result_sha256 } => {
+            Action::EditFile { edits, append, result_sha256 } => {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(file(guest, path, step, cleared.contains(path))?);
                 let content = guest.file(path)?.unwrap_or_default();
-                let result = edited(&content, edits).map(|result| sha256_hex(&result));
+                let result = edited(&content, edits, append).map(|result| sha256_hex(&result));
                 if result.as_deref() != Some(result_sha256) {
                     obstacles.push(Obstacle {
                         kind: ObstacleKind::Moved,
@@ -80,8 +80,21 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                 obstacles.extend(unmount(guest, mount, &going, &stopping)?);
             }
             Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device)?),
-            Action::Unit { .. } => {
-                obstacles.extend(read_only(guest, &GuestPath::from("/etc/systemd/system"))?);
+            Action::WriteFile { .. } if step.expects.absent.is_none() => {
+                let Some(path) = &step.path else { continue };
+                obstacles.extend(file(guest, path, step, cleared.contains(path))?);
+            }
+            Action::WriteFile { .. } | Action::MakeDir | Action::Remove | Action::Unit { .. } => {
+                let Some(path) = &step.path else { continue };
+                obstacles.extend(name(guest, path, step)?);
+            }
+            Action::Run { argv, .. } => {
+                if !guest.is_running_here() {
+                    obstacles.push(Obstacle {
+                        kind: ObstacleKind::Blocked,
+                        message: format!("cannot run {}: the guest does not run", argv.join(" ")),
+                    });
+                }
             }
         }
     }
@@ -131,6 +144,50 @@ fn file(
                 flags.names().join(" and ")
             ),
         });
+    }
+    Ok(obstacles)
+}
+
+/// A name that is to be made, removed or replaced.
+fn name(guest: &Guest, path: &GuestPath, step: &Step) -> Result<Vec<Obstacle>, Unknown> {
+    // A directory that an earlier step makes is not there yet.
+    let mut above = path.parent();
+    while guest.stat(&above)?.is_none() && above != above.parent() {
+        above = above.parent();
+    }
+    let mut obstacles = read_only(guest, &above)?;
+    let now = guest.root().lstat(path)?;
+    let moved_now = match (&now, &step.expects.absent) {
+        (None, expected) => expected.is_none(),
+        (Some(_), Some(_)) => true,
+        (Some(_), None) => match (&step.expects.link, &step.expects.sha256) {
+            (Some(link), _) => guest.root().read_link(path)?.as_deref() != Some(link.as_bytes()),
+            (None, sha256) => guest.file(path)?.map(|c| sha256_hex(&c)) != *sha256,
+        },
+    };
+    if moved_now {
+        obstacles.push(Obstacle { kind: ObstacleKind::Moved, message: moved(path).to_string() });
+    }
+    let is_file = |now: &crate::guest::Attributes| now.kind == FileKind::Regular;
+    if let Some(now) = now.filter(is_file) {
+        if now.links > 1 {
+            obstacles.push(Obstacle {
+                kind: ObstacleKind::Blocked,
+                message: format!(
+                    "cannot replace {path}: it has other hard links, which rollback could not give back"
+                ),
+            });
+        }
+        let flags = guest.flags(path)?.unwrap_or_default();
+        if flags.any() {
+            obstacles.push(Obstacle {
+                kind: ObstacleKind::Blocked,
+                message: format!(
+                    "cannot remove {path}: the file is {}; `chattr -ia {path}` clears that",
+                    flags.names().join(" and ")
+                ),
+            });
+        }
     }
     Ok(obstacles)
 }

@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::name::{self, NameUndo, Standing};
 use crate::guest::Guest;
 use crate::model::{Action, ByteString, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
 use crate::parse::lines::{self, LineEnding};
 use crate::sys::write::{RootMut, Spot};
-use crate::sys::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Time};
+use crate::sys::{Attributes, Dir, Error, ErrorKind, InodeFlags, Result, Time};
 
 /// How long mount, umount, swapon and swapoff may take. Writing back a slow disk's cache, or a
 /// full swap, takes its time; a minute per step would end real ones.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(600);
+
+/// The permission bits of a directory that a step makes.
+const DIRECTORY_MODE: u32 = 0o755;
 
 /// Everything that undoing a step needs. Written to the journal before the step is taken.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,44 +63,26 @@ pub enum Undo {
         /// Its priority.
         priority: i32,
     },
-    /// Take the mask away and put back what was there.
-    Unit {
-        /// The link in /etc/systemd/system.
-        path: GuestPath,
-        /// What was there.
-        before: UnitBefore,
-        /// The directory's times before the step.
-        directory: (Time, Time),
+    /// Put back what stood at a name.
+    Name(NameUndo),
+    /// Put back the files that a command wrote, then run another.
+    Command {
+        /// What stood at each name that it writes.
+        names: Vec<NameUndo>,
+        /// The command that is run once they are back; empty for none.
+        then: Vec<String>,
     },
 }
 
-/// What stood where a mask goes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnitBefore {
-    /// Nothing.
-    Absent,
-    /// A link.
-    Link {
-        /// Where it points.
-        target: ByteString,
-        /// What it was.
-        attributes: Attributes,
-    },
-    /// A unit file.
-    File {
-        /// Under what name the run keeps its content.
-        saved: String,
-        /// What it was.
-        attributes: Attributes,
-    },
-}
-
-/// What the guest is after a step, for rollback to know it again.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+/// What a step needs in order to be undone, and to know what it left again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct After {
-    /// When the directory of a changed file was last modified.
-    pub directory_modified: Option<Time>,
+    /// When each directory in which it changed a name was last modified then.
+    #[serde(default)]
+    pub directories: Vec<(GuestPath, Time)>,
+    /// What a command left at each name that it writes, in their order.
+    #[serde(default)]
+    pub written: Vec<Standing>,
 }
 
 /// Look, save the original into the run's directory, and say how the step is undone. Changes
@@ -105,24 +91,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
     match &step.action {
         Action::EditFile { result_sha256, .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
-            let (content, attributes) = read_whole(&spot)?;
-            let before = sha256_hex(&content);
-            if step.expects.sha256.as_deref() != Some(before.as_str()) {
-                return Err(moved(&spot.path));
-            }
-            let saved = format!("saved-{}", step.id);
-            run.remove(saved.as_bytes())?;
-            run.write_new(&saved, &content)?;
-            Ok(Undo::File {
-                in_place: attributes.links > 1 || is_mount_point(guest, &spot.path),
-                directory: spot.dir.times()?,
-                temporary: format!(".guestprep-{id}-{}", step.id),
-                after: result_sha256.clone(),
-                path: spot.path,
-                saved,
-                attributes,
-                before,
-            })
+            save_file(guest, run, id, step, spot, result_sha256.clone())
         }
         Action::SetFlags { .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
@@ -134,52 +103,135 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
         Action::SwapOff { device, priority } => {
             Ok(Undo::Swap { device: device.clone(), priority: *priority })
         }
-        Action::Unit { unit, .. } => {
-            let path = GuestPath::from(format!("/etc/systemd/system/{unit}").as_str());
-            let spot = root.spot(&path)?;
-            let directory = spot.dir.times()?;
-            let before = match spot.attributes()? {
-                None => UnitBefore::Absent,
-                Some(attributes) if attributes.kind == FileKind::Symlink => UnitBefore::Link {
-                    target: ByteString::from(spot.link_target()?.unwrap_or_default()),
-                    attributes,
-                },
-                Some(_) => {
-                    let (content, attributes) = read_whole(&spot)?;
-                    let saved = format!("saved-{}", step.id);
-                    run.remove(saved.as_bytes())?;
-                    run.write_new(&saved, &content)?;
-                    UnitBefore::File { saved, attributes }
-                }
+        Action::WriteFile { content, .. } => {
+            let spot = root.spot_of_file(required_path(step)?)?;
+            let after = sha256_hex(content.as_bytes());
+            if spot.attributes()?.is_none() {
+                expect_absent(step, &spot.path)?;
+                let after = Standing::File { sha256: after };
+                return Ok(Undo::Name(name::save(&spot, run, &step.id, after)?));
+            }
+            save_file(guest, run, id, step, spot, after)
+        }
+        Action::MakeDir => {
+            let spot = root.spot(required_path(step)?)?;
+            expect_absent(step, &spot.path)?;
+            Ok(Undo::Name(name::save(&spot, run, &step.id, Standing::Directory)?))
+        }
+        Action::Remove => {
+            let spot = root.spot(required_path(step)?)?;
+            let undo = name::save(&spot, run, &step.id, Standing::Absent)?;
+            if !undo.before.is_expected(&step.expects) {
+                return Err(moved(&spot.path));
+            }
+            Ok(Undo::Name(undo))
+        }
+        Action::Unit { target, .. } => {
+            let spot = root.spot(required_path(step)?)?;
+            let after = match target {
+                Some(target) => Standing::Link { target: target.clone() },
+                None => Standing::Absent,
             };
-            Ok(Undo::Unit { path, before, directory })
+            let undo = name::save(&spot, run, &step.id, after)?;
+            if !undo.before.is_expected(&step.expects) {
+                return Err(moved(&spot.path));
+            }
+            Ok(Undo::Name(undo))
+        }
+        Action::Run { writes, undo, .. } => {
+            let mut names = Vec::new();
+            for (number, path) in writes.iter().enumerate() {
+                let spot = root.spot_of_file(path)?;
+                let key = format!("{}-{}", step.id, number + 1);
+                names.push(name::save(&spot, run, &key, Standing::Unforeseen)?);
+            }
+            Ok(Undo::Command { names, then: undo.clone() })
         }
     }
 }
 
+fn save_file(
+    guest: &Guest,
+    run: &Dir,
+    id: &str,
+    step: &Step,
+    spot: Spot,
+    after: String,
+) -> Result<Undo> {
+    let (content, attributes) = read_whole(&spot)?;
+    let before = sha256_hex(&content);
+    if step.expects.sha256.as_deref() != Some(before.as_str()) {
+        return Err(moved(&spot.path));
+    }
+    let saved = format!("saved-{}", step.id);
+    run.remove(saved.as_bytes())?;
+    run.write_new(&saved, &content)?;
+    Ok(Undo::File {
+        in_place: attributes.links > 1 || is_mount_point(guest, &spot.path),
+        directory: spot.dir.times()?,
+        temporary: temporary(id, step),
+        path: spot.path,
+        saved,
+        attributes,
+        before,
+        after,
+    })
+}
+
+fn expect_absent(step: &Step, path: &GuestPath) -> Result<()> {
+    if step.expects.absent.is_none() { Err(moved(path)) } else { Ok(()) }
+}
+
+fn temporary(id: &str, step: &Step) -> String {
+    format!(".guestprep-{id}-{}", step.id)
+}
+
 /// Take the step.
-pub fn take(guest: &Guest, root: &RootMut, step: &Step, undo: &Undo) -> Result<After> {
+pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) -> Result<After> {
     match (&step.action, undo) {
-        (
-            Action::EditFile { edits, result_sha256 },
-            Undo::File { path, attributes, temporary, .. },
-        ) => {
+        (Action::EditFile { edits, append, result_sha256 }, Undo::File { path, .. }) => {
             let spot = root.spot(path)?;
             let (content, _) = read_whole(&spot)?;
-            let result = edited(&content, edits)
+            let result = edited(&content, edits, append)
                 .filter(|result| sha256_hex(result) == *result_sha256)
                 .ok_or_else(|| moved(path))?;
-            spot.replace(temporary, &result, attributes, false)?;
-            let (written, now) = read_whole(&spot)?;
-            if written != result || !same_but_times(&now, attributes) {
-                return Err(Error::new(
-                    "verify",
-                    path,
-                    ErrorKind::Other,
-                    "it is not what was written",
-                ));
+            replace(&spot, &result, undo)
+        }
+        (Action::WriteFile { content, .. }, Undo::File { path, .. }) => {
+            replace(&root.spot(path)?, content.as_bytes(), undo)
+        }
+        (Action::WriteFile { content, mode }, Undo::Name(undo)) => {
+            let spot = root.spot(&undo.path)?;
+            spot.create(&temporary(run, step), content.as_bytes(), *mode)?;
+            left(&spot, undo)
+        }
+        (Action::MakeDir, Undo::Name(undo)) => {
+            let spot = root.spot(&undo.path)?;
+            spot.make_dir(DIRECTORY_MODE)?;
+            left(&spot, undo)
+        }
+        (Action::Remove, Undo::Name(undo)) => {
+            let spot = root.spot(&undo.path)?;
+            spot.remove()?;
+            left(&spot, undo)
+        }
+        (Action::Unit { target, .. }, Undo::Name(undo)) => {
+            let spot = root.spot(&undo.path)?;
+            spot.remove()?;
+            if let Some(target) = target {
+                spot.link_to(target.as_bytes())?;
             }
-            Ok(After { directory_modified: Some(spot.dir.times()?.1) })
+            left(&spot, undo)
+        }
+        (Action::Run { argv, .. }, Undo::Command { names, .. }) => {
+            run_tool(guest, argv)?;
+            let mut after = After::default();
+            for name in names {
+                let spot = root.spot(&name.path)?;
+                after.written.push(name::standing(&spot)?);
+                after.directories.push((name.path.parent(), spot.dir.times()?.1));
+            }
+            Ok(after)
         }
         (Action::SetFlags { .. }, Undo::Flags { path, .. }) => {
             root.spot(path)?.set_flags(InodeFlags::default())?;
@@ -194,14 +246,40 @@ pub fn take(guest: &Guest, root: &RootMut, step: &Step, undo: &Undo) -> Result<A
             command(guest, &argv, "stop swapping to", device)?;
             Ok(After::default())
         }
-        (Action::Unit { .. }, Undo::Unit { path, .. }) => {
-            let spot = root.spot(path)?;
-            spot.remove()?;
-            spot.link_to(b"/dev/null")?;
-            Ok(After { directory_modified: Some(spot.dir.times()?.1) })
-        }
         _ => Err(Error::new("take", &step.id, ErrorKind::Other, "its undo is of another kind")),
     }
+}
+
+/// Replace a saved file's content and see that it is replaced.
+fn replace(spot: &Spot, result: &[u8], undo: &Undo) -> Result<After> {
+    let Undo::File { attributes, temporary, .. } = undo else { return Ok(After::default()) };
+    spot.replace(temporary, result, attributes, false)?;
+    let (written, now) = read_whole(spot)?;
+    if written != result || !same_but_times(&now, attributes) {
+        return Err(not_written(&spot.path));
+    }
+    Ok(After { directories: vec![(spot.path.parent(), spot.dir.times()?.1)], ..After::default() })
+}
+
+/// See that a name is what the step was to make it.
+fn left(spot: &Spot, undo: &NameUndo) -> Result<After> {
+    if name::standing(spot)? != undo.after {
+        return Err(not_written(&spot.path));
+    }
+    Ok(After { directories: vec![(spot.path.parent(), spot.dir.times()?.1)], ..After::default() })
+}
+
+fn not_written(path: &GuestPath) -> Error {
+    Error::new("verify", path, ErrorKind::Other, "it is not what was written")
+}
+
+/// Run one of the guest's own tools to its end.
+pub fn run_tool(guest: &Guest, argv: &[String]) -> Result<()> {
+    let output = guest.runner().run(argv, COMMAND_LIMIT)?;
+    if output.success() {
+        return Ok(());
+    }
+    Err(Error::new("run", argv.join(" "), ErrorKind::Other, output.complaint()))
 }
 
 /// Unmount one mount, never lazily and never by force.
@@ -227,8 +305,8 @@ pub fn command(
     Err(Error::new(operation, subject, ErrorKind::Busy, output.complaint()))
 }
 
-/// The content with lines replaced; `None` when a line is not what the plan expects there.
-pub fn edited(base: &[u8], edits: &[LineEdit]) -> Option<Vec<u8>> {
+/// The content with lines replaced and lines added at its end; `None` when a line is not what the plan expects there.
+pub fn edited(base: &[u8], edits: &[LineEdit], append: &[ByteString]) -> Option<Vec<u8>> {
     let mut result = Vec::with_capacity(base.len() + 64);
     let mut left = edits.iter().peekable();
     for (index, (raw, ending)) in lines::split(base).enumerate() {
@@ -244,6 +322,13 @@ pub fn edited(base: &[u8], edits: &[LineEdit]) -> Option<Vec<u8>> {
             LineEnding::Lf => b"\n",
             LineEnding::CrLf => b"\r\n",
         });
+    }
+    for line in append {
+        if !result.is_empty() && result.last() != Some(&b'\n') {
+            result.push(b'\n');
+        }
+        result.extend_from_slice(line.as_bytes());
+        result.push(b'\n');
     }
     left.peek().is_none().then_some(result)
 }

@@ -10,7 +10,8 @@ use std::ffi::OsStr;
 use super::directory;
 use super::execute::{reload, runs_systemd};
 use super::journal::{Open, Record};
-use super::step::{COMMAND_LIMIT, Undo, UnitBefore, command, read_whole};
+use super::name::{self, NameUndo, Standing};
+use super::step::{self, COMMAND_LIMIT, Undo, command, read_whole};
 use super::store::{Run, root_of};
 use crate::guest::Guest;
 use crate::model::{GuestPath, MountRecord, sha256_hex};
@@ -178,8 +179,13 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
         }
         Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
         Undo::Swap { device, priority } => swap_again(guest, device, *priority),
-        Undo::Unit { path, before, .. } => {
-            in_directory(root, run, open, path, |spot| undo_unit(spot, run, before, open))
+        Undo::Name(name) => undo_name(root, run, open, name, None),
+        Undo::Command { names, then } => {
+            for (at, name) in names.iter().enumerate().rev() {
+                let left = open.after.as_ref().and_then(|after| after.written.get(at));
+                undo_name(root, run, open, name, left)?;
+            }
+            if then.is_empty() { Ok(()) } else { step::run_tool(guest, then) }
         }
     }
 }
@@ -247,38 +253,17 @@ fn verify(spot: &Spot, content: &[u8], attributes: &Attributes) -> Result<()> {
     Ok(())
 }
 
-fn undo_unit(spot: &Spot, run: &Run, before: &UnitBefore, open: &Open) -> Result<()> {
-    let is_mask = spot.link_target()?.as_deref() == Some(b"/dev/null");
-    let absent = spot.attributes()?.is_none();
-    match before {
-        UnitBefore::Absent if absent => {}
-        UnitBefore::Absent if is_mask => spot.remove()?,
-        UnitBefore::Link { target, attributes } => {
-            if is_mask || absent {
-                spot.remove()?;
-                spot.link_to(target.as_bytes())?;
-            } else if spot.link_target()?.as_deref() != Some(target.as_bytes()) {
-                return Err(changed_since("unmask", &spot.path));
-            }
-            // Also where the link is right: a rollback may have been killed between the two.
-            spot.set_link_attributes(attributes)?;
-        }
-        UnitBefore::File { saved, attributes } if is_mask || absent => {
-            let content = run.dir.read(saved.as_bytes(), MAX_FILE)?.unwrap_or_default();
-            let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
-            spot.put(&temporary, &content, attributes)?;
-            verify(spot, &content, attributes)?;
-        }
-        UnitBefore::File { attributes, .. }
-            if spot.attributes()?.is_some_and(|now| now.restores(attributes)) => {}
-        _ => return Err(changed_since("unmask", &spot.path)),
-    }
-    Ok(())
-}
-
-fn changed_since(operation: &'static str, path: &GuestPath) -> Error {
-    let cause = "it was changed after the run, and is left as it is";
-    Error::new(operation, path, ErrorKind::Changed, cause)
+fn undo_name(
+    root: &RootMut,
+    run: &Run,
+    open: &Open,
+    name: &NameUndo,
+    left: Option<&Standing>,
+) -> Result<()> {
+    let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
+    in_directory(root, run, open, &name.path, |spot| {
+        name::undo(spot, &run.dir, &temporary, name, left)
+    })
 }
 
 /// Mount what was unmounted, and see that it is mounted.

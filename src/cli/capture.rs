@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use super::args::{CaptureArgs, Cli};
+use super::change::{interrupt, refuse_obstacles, take};
 use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
-use super::prepare::{interrupt, refuse_obstacles, take};
 use super::setup::{self, Choice};
 use crate::change::{Interrupt, RunKind, roll_back};
 use crate::engine;

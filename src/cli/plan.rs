@@ -61,16 +61,42 @@ fn json(plan: &Plan) -> String {
 /// Audit the guest and plan what would mend it.
 pub fn make(guest: &Guest, choice: &Choice) -> Result<(Audit, Plan), Trouble> {
     let audit = engine::audit(guest, &choice.settings());
-    let plan = compose(guest, choice.profile.name, &audit.edits).map_err(|error| match error {
+    let plan = compose(guest, choice.profile.name, &audit.edits).map_err(refused)?;
+    Ok((audit, plan))
+}
+
+/// Why there is no plan, as trouble.
+pub fn refused(error: ComposeError) -> Trouble {
+    match error {
         ComposeError::Unknown(why) => Trouble::from(why),
         ComposeError::Moved { .. } => Trouble::new(Exit::Failed, &error),
-        ComposeError::Conflict { .. } => Trouble::usage(&error),
-    })?;
-    Ok((audit, plan))
+        ComposeError::Conflict { .. }
+        | ComposeError::FileConflict { .. }
+        | ComposeError::ServiceConflict { .. } => Trouble::usage(&error),
+    }
 }
 
 /// A plan as a person reads it, with what it will not mend.
 pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
+    let mut out = render_steps(plan, style);
+    let manual: Vec<String> = report
+        .checks
+        .iter()
+        .flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
+        .filter(|(_, f)| f.remedy.kind == RemedyKind::Manual && f.severity >= Severity::Warning)
+        .map(|(check, f)| {
+            let severity = style.severity(f.severity, f.severity.as_str());
+            format!("  {severity}  {}  {}: {}", check.id, f.subject, f.message)
+        })
+        .collect();
+    if !manual.is_empty() {
+        let _ = writeln!(out, "\nTo be mended by hand:\n{}", manual.join("\n"));
+    }
+    out
+}
+
+/// The steps of a plan as a person reads them.
+pub fn render_steps(plan: &Plan, style: Style) -> String {
     let mut out = String::new();
     if plan.steps.is_empty() {
         let _ = writeln!(out, "Nothing to do.");
@@ -85,19 +111,6 @@ pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
                 let _ = writeln!(out, "      {line}");
             }
         }
-    }
-    let manual: Vec<String> = report
-        .checks
-        .iter()
-        .flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
-        .filter(|(_, f)| f.remedy.kind == RemedyKind::Manual && f.severity >= Severity::Warning)
-        .map(|(check, f)| {
-            let severity = style.severity(f.severity, f.severity.as_str());
-            format!("  {severity}  {}  {}: {}", check.id, f.subject, f.message)
-        })
-        .collect();
-    if !manual.is_empty() {
-        let _ = writeln!(out, "\nTo be mended by hand:\n{}", manual.join("\n"));
     }
     out
 }

@@ -3,15 +3,13 @@
 use std::path::Path;
 
 use super::args::{Cli, Format, PrepareArgs};
-use super::exit::{Exit, Outcome, Trouble};
+use super::change::{ask_and_take, can_ask, refuse_obstacles};
+use super::exit::{Outcome, Trouble};
 use super::plan::{make, render};
 use super::setup::{self, Choice};
-use crate::change::{
-    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, check_replay, execute, preflight,
-};
+use crate::change::{RunKind, check_replay};
 use crate::engine;
-use crate::guest::Guest;
-use crate::model::{Plan, Step};
+use crate::model::Plan;
 use crate::sys;
 
 /// No plan is larger than this.
@@ -20,10 +18,7 @@ const MAX_PLAN: u64 = 64 << 20;
 pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
     setup::require_root("prepare")?;
     let choice = Choice::read(cli, &args.select)?;
-    if !args.yes && !sys::is_terminal_in() {
-        return Err(Trouble::usage("there is no terminal to ask on; nothing was changed")
-            .hint("look with `guestprep plan`, then run `guestprep prepare --yes`"));
-    }
+    can_ask(args.yes, "look with `guestprep plan`, then run `guestprep prepare --yes`")?;
     let (root, state_dir) = setup::absolute(&args.target)?;
     let policy = || choice.policy(args.target.system_disk.as_deref());
     let reviewed = args.plan.as_deref().map(read_plan).transpose()?;
@@ -51,17 +46,7 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
         }
     };
     refuse_obstacles(&guest, &plan)?;
-    let mut done = None;
-    if !plan.steps.is_empty() {
-        if !args.yes && !sys::ask(&format!("Take {}?", count(&plan))) {
-            return Err(Trouble::usage("nothing was changed"));
-        }
-        let prepared = take(&guest, &store, &plan, RunKind::Prepare, &interrupt()?)?;
-        let id = &prepared.run.header.id;
-        let text = format!("{} done as run {id}; `guestprep rollback` undoes it", count(&plan));
-        sys::say(&text);
-        done = Some(text);
-    }
+    let done = ask_and_take(&guest, &store, &plan, RunKind::Prepare, args.yes)?;
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
@@ -73,63 +58,6 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
         None => trouble,
     })?;
     Ok(audit.report.verdict.into())
-}
-
-/// A cell that a signal leaves its number in.
-pub fn interrupt() -> Result<Interrupt, Trouble> {
-    let interrupt = Interrupt::default();
-    sys::note_signals(&interrupt.cell())?;
-    Ok(interrupt)
-}
-
-/// Say what stands in the way, before anything is touched.
-pub fn refuse_obstacles(guest: &Guest, plan: &Plan) -> Result<(), Trouble> {
-    let obstacles = preflight(guest, plan)?;
-    let Some(first) = obstacles.first() else { return Ok(()) };
-    let exit = match first.kind {
-        ObstacleKind::Busy => Exit::NotReady,
-        ObstacleKind::Moved => Exit::Usage,
-        ObstacleKind::Blocked => Exit::Failed,
-    };
-    let lines: Vec<&str> = obstacles.iter().map(|o| o.message.as_str()).collect();
-    Err(Trouble::new(exit, format!("nothing was changed: {}", lines.join("\n  ")))
-        .hint("mend what is named and run the command again"))
-}
-
-/// Take the steps of a plan, saying each.
-pub fn take(
-    guest: &Guest,
-    store: &Store,
-    plan: &Plan,
-    kind: RunKind,
-    interrupt: &Interrupt,
-) -> Result<Prepared, Trouble> {
-    let mut say = |step: &Step| sys::say(&format!("{}  {}", step.id, step.summary));
-    let prepared = execute(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
-    for remark in &prepared.remarks {
-        sys::say(remark);
-    }
-    Ok(prepared)
-}
-
-fn trouble(failure: Failure) -> Trouble {
-    let Failure { error, left, run } = failure;
-    if left.is_empty() {
-        return Trouble::new(Exit::Failed, format!("{error}; everything done before it is undone"));
-    }
-    let lines: Vec<String> = left.iter().map(|l| format!("  {}: {}", l.step, l.reason)).collect();
-    Trouble::new(
-        Exit::Incomplete,
-        format!("{error}; and not all of what was done could be undone:\n{}", lines.join("\n")),
-    )
-    .hint(format!("mend what is named, then `guestprep rollback {}`", run.unwrap_or_default()))
-}
-
-fn count(plan: &Plan) -> String {
-    match plan.steps.len() {
-        1 => "1 step".to_owned(),
-        n => format!("{n} steps"),
-    }
 }
 
 fn read_plan(path: &Path) -> Result<Plan, Trouble> {

@@ -52,7 +52,7 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
         }
     }
     // A signal is noted and the rollback finished: half a rollback helps nobody.
-    super::prepare::interrupt()?;
+    super::change::interrupt()?;
     let result = roll_back(&guest, run).map_err(Trouble::usage)?;
     if !result.left.is_empty() {
         return Err(setup::incomplete(&result, "is rolled back in part"));

@@ -46,6 +46,7 @@ fn line(run: &Run) -> String {
     let kind = match header.kind {
         RunKind::Prepare => "prepare",
         RunKind::Capture => "capture",
+        RunKind::Command => "command",
     };
     let state = match run.state() {
         RunState::Interrupted => "interrupted",

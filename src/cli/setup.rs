@@ -74,6 +74,9 @@ impl Choice {
             system: mounts.system.clone().unwrap_or_default(),
             system_disk: system_disk.map(str::to_owned),
             clear_flags: mounts.clear_flags.unwrap_or(false),
+            dns: self.config.dns.single_request_reopen.unwrap_or_default(),
+            swap: self.config.swap.want.unwrap_or_default(),
+            kdump: self.config.kdump.want.unwrap_or_default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{Fact, Guest, Mode, SystemDisks};
 use crate::model::GuestPath;
+use crate::parse::options::Options;
 
 /// A mounted filesystem that lies on system disks alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct SystemFilesystem {
     pub target: GuestPath,
     /// Its type as the kernel names it.
     pub fstype: String,
+    /// Whether it is mounted read-only: there, or as a whole.
+    pub is_read_only: bool,
     /// The block devices that it is made of; several for btrfs.
     pub devices: Vec<usize>,
 }
@@ -61,13 +64,17 @@ impl Guest {
                 Some(_) => GuestPath::from("/"),
                 None => GuestPath::new(&mount.mount_point.value),
             };
+            let is_ro = |options: &[u8]| Options::libmount(options).has("ro");
+            let is_read_only = is_ro(&mount.options.value) || is_ro(&mount.super_options.value);
             match found.iter_mut().find(|known| known.devices == devices) {
                 Some(known) if target.as_bytes().len() < known.target.as_bytes().len() => {
                     known.target = target;
+                    known.is_read_only = is_read_only;
                 }
                 Some(_) => {}
                 None => found.push(SystemFilesystem {
                     target,
+                    is_read_only,
                     fstype: String::from_utf8_lossy(&mount.fstype.value).into_owned(),
                     devices,
                 }),

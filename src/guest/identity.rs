@@ -26,6 +26,10 @@ pub struct Identity {
     pub part_uuid: Option<Vec<u8>>,
     /// The partition's name.
     pub part_label: Option<Vec<u8>>,
+    /// The partition's type as blkid(8) prints it: `0x83`, or a GUID in lower case.
+    pub part_type: Option<String>,
+    /// The attribute bits of a GPT's partition.
+    pub part_attributes: u64,
     /// The superblock, where it was read.
     pub superblock: Option<Superblock>,
 }
@@ -92,6 +96,8 @@ impl Guest {
         {
             identity.part_uuid = entry.uuid.clone().map(String::into_bytes);
             identity.part_label = entry.name.clone().map(String::into_bytes);
+            identity.part_type = Some(entry.kind.clone());
+            identity.part_attributes = entry.attributes;
         }
         Ok(identity)
     }
@@ -172,9 +178,18 @@ impl Guest {
             label: decoded("ID_FS_LABEL_ENC").or_else(|| value("ID_FS_LABEL")),
             part_uuid: value("ID_PART_ENTRY_UUID"),
             part_label: decoded("ID_PART_ENTRY_NAME"),
+            part_type: value("ID_PART_ENTRY_TYPE")
+                .map(|v| String::from_utf8_lossy(&v).to_ascii_lowercase()),
+            part_attributes: value("ID_PART_ENTRY_FLAGS").map_or(0, |v| hexadecimal(&v)),
             superblock: None,
         })
     }
+}
+
+/// `0x8000000000000000`, as libblkid writes ID_PART_ENTRY_FLAGS; 0 for anything else.
+fn hexadecimal(text: &[u8]) -> u64 {
+    let digits = std::str::from_utf8(text).ok().and_then(|text| text.strip_prefix("0x"));
+    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }
 
 /// Why a look through a window failed.

@@ -10,13 +10,16 @@ mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
+mod loader;
 mod mounts;
 mod os;
 mod packages;
 mod place;
 mod release_files;
+mod resolver;
 mod scripts;
 mod services;
+mod swap;
 mod system_disk;
 mod unit_files;
 mod units;
@@ -36,13 +39,16 @@ pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWIT
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
@@ -113,6 +119,8 @@ struct Facts {
     units: OnceCell<Fact<UnitTable>>,
     started: OnceCell<Fact<services::Started>>,
     boot: OnceCell<Fact<Boot>>,
+    boot_entries: OnceCell<Fact<BootEntries>>,
+    command_lines: OnceCell<Fact<CommandLines>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
@@ -120,6 +128,8 @@ struct Facts {
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
+    resolver: OnceCell<Fact<Resolver>>,
+    swap: OnceCell<Fact<SwapSpace>>,
 }
 
 impl Guest {
@@ -325,6 +335,14 @@ impl Guest {
         keep(&self.facts.scripts, || scripts::read(self))
     }
 
+    /// All swap: what is on, and everything that turns it on at boot.
+    ///
+    /// # Errors
+    /// When /proc/swaps or a configuration of swap cannot be read.
+    pub fn swap(&self) -> Fact<&SwapSpace> {
+        keep(&self.facts.swap, || swap::read(self))
+    }
+
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.
     ///
     /// # Errors
@@ -352,6 +370,11 @@ impl Guest {
         };
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The time of day, in seconds since 1970: for what is due at some time.
+    pub fn now(&self) -> u64 {
+        sys::seconds_since_1970()
     }
 
     /// The running kernel's release.

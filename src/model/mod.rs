@@ -14,11 +14,11 @@ mod report;
 
 pub use bytes::{ByteString, GuestPath};
 pub use check::{Category, CheckId, Severity};
-pub use digest::{digest_of, sha256_hex};
+pub use digest::{Sha256, digest_of, sha256_hex};
 pub use edit::{Edit, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
-pub use policy::{DataDisks, Policy, Umount};
+pub use policy::{DataDisks, DnsPolicy, KdumpPolicy, Policy, SwapPolicy, Umount};
 pub use report::{
     CheckResult, Decision, GuestInfo, GuestOs, Remedy, RemedyKind, Report, ReportedFinding,
     Summary, Tool, VerdictName, Waived,

@@ -78,6 +78,9 @@ pub struct Expects {
     pub swap: Option<GuestPath>,
     /// That this path does not exist.
     pub absent: Option<GuestPath>,
+    /// Where the link at the step's path points.
+    #[serde(default)]
+    pub link: Option<ByteString>,
 }
 
 /// What a step does. The names are those of the plan's `action` field.
@@ -88,8 +91,31 @@ pub enum Action {
     EditFile {
         /// The lines, in ascending order.
         edits: Vec<LineEdit>,
+        /// Lines that are added at its end, without line ends.
+        #[serde(default)]
+        append: Vec<ByteString>,
         /// SHA-256 of the file after the step, in hex.
         result_sha256: String,
+    },
+    /// Write a whole file.
+    WriteFile {
+        /// All of its content.
+        content: ByteString,
+        /// The permission bits of a file that is made; one that is there keeps its own.
+        mode: u32,
+    },
+    /// Make a directory (mode 0755) that a later step needs.
+    MakeDir,
+    /// Remove a regular file or a link.
+    Remove,
+    /// Run one of the guest's own tools.
+    Run {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// Every file that it writes.
+        writes: Vec<GuestPath>,
+        /// Run by rollback once those files are back; empty for nothing.
+        undo: Vec<String>,
     },
     /// Clear inode flags.
     SetFlags {
@@ -112,8 +138,10 @@ pub enum Action {
     Unit {
         /// The unit's full name.
         unit: String,
-        /// `mask`.
+        /// `mask`, `enable`, `disable`.
         change: String,
+        /// Where the link at the step's path will point; `null` where it is removed.
+        target: Option<ByteString>,
     },
 }
 
@@ -122,6 +150,10 @@ impl Action {
     pub fn name(&self) -> &'static str {
         match self {
             Action::EditFile { .. } => "edit-file",
+            Action::WriteFile { .. } => "write-file",
+            Action::MakeDir => "make-dir",
+            Action::Remove => "remove",
+            Action::Run { .. } => "run",
             Action::SetFlags { .. } => "set-flags",
             Action::Unmount { .. } => "unmount",
             Action::SwapOff { .. } => "swap-off",

@@ -18,6 +18,68 @@ pub struct Policy {
     pub system_disk: Option<String>,
     /// Files whose immutable flag `prepare` may clear.
     pub clear_flags: bool,
+    /// Where the resolver is to ask for A and AAAA from two sockets.
+    pub dns: DnsPolicy,
+    /// What becomes of SELinux where it is on.
+    pub selinux: SelinuxPolicy,
+    /// What becomes of swap.
+    pub swap: SwapPolicy,
+    /// What becomes of kdump.
+    pub kdump: KdumpPolicy,
+}
+
+/// `[selinux] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelinuxPolicy {
+    /// As it is.
+    #[default]
+    Keep,
+    /// Off.
+    Disabled,
+    /// On, with every file labelled at the next boot.
+    Relabel,
+}
+
+/// `[dns] single-request-reopen`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsPolicy {
+    /// Where the distribution needs it.
+    #[default]
+    Auto,
+    /// Everywhere.
+    On,
+    /// Nowhere.
+    Off,
+}
+
+/// `[swap] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwapPolicy {
+    /// Not said: swap is reported, and only what a clone would wait for is taken away.
+    #[default]
+    Report,
+    /// No swap in the image: every source of it is taken away.
+    Off,
+    /// Swap that a clone has as well is wanted.
+    Keep,
+    /// At least so many bytes of it are wanted.
+    Size(u64),
+}
+
+/// `[kdump] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KdumpPolicy {
+    /// As it is: a half-on kdump is reported and left alone.
+    #[default]
+    Keep,
+    /// Off: the service and the memory that is reserved for it.
+    Off,
+    /// On: service, memory and path.
+    On,
 }
 
 /// `[mounts] data-disks`.

@@ -5,25 +5,35 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod cloud_config;
+pub mod bls;
+pub mod cloud_swap;
 mod crc;
 pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
+pub mod grub_env;
+pub mod grub_legacy;
+pub mod grub_script;
+pub mod ini;
 pub mod init_script;
+pub mod kernel_arguments;
 pub mod key_value;
 pub mod lines;
 pub mod lvm_metadata;
 pub mod marker;
 pub mod mountinfo;
+pub mod net;
 pub mod octal;
 pub mod options;
 pub mod os_release;
 pub mod partition_table;
 pub mod passwd;
 pub mod release_file;
+pub mod resolv_conf;
 pub mod rpm_verify;
 pub mod shell;
+pub mod size;
 pub mod source;
 pub mod superblock;
 pub mod swaps;

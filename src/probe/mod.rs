@@ -8,7 +8,9 @@ mod boot_script_mount;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
+mod dns_no_single_request_reopen;
 mod entries;
+mod filesystem_errors;
 mod filesystem_features;
 mod fstab_data_disk;
 mod fstab_locked;
@@ -16,12 +18,15 @@ mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod image_size;
+mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
 mod release_file_altered;
+mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod shadow_locked;
+mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -45,6 +50,8 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
+    Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
+    Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
     Probe { id: "fstab-locked", judge: fstab_locked::judge },
@@ -52,12 +59,14 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 
 /// The probe of that name.

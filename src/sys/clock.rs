@@ -20,6 +20,11 @@ pub fn today() -> String {
     Timestamp::now().to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
 }
 
+/// Now, in seconds since 1970; 0 for a clock that stands before that.
+pub fn seconds_since_1970() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
+}
+
 /// Measures how long a run takes, on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);

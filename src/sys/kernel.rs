@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Devices, Result, Root};
+use super::{Address, Devices, Result, Root, addresses};
 use crate::model::GuestPath;
 
 /// The largest file of /proc or /sys that is read; mountinfo of a busy container host is the
@@ -18,6 +18,7 @@ pub struct Kernel {
     proc: Root,
     sys: Root,
     devices: Option<Devices>,
+    recorded: Option<Root>,
 }
 
 impl Kernel {
@@ -30,6 +31,7 @@ impl Kernel {
             proc: Root::open(Path::new("/proc"))?,
             sys: Root::open(Path::new("/sys"))?,
             devices: Some(Devices::live()),
+            recorded: None,
         })
     }
 
@@ -42,6 +44,7 @@ impl Kernel {
             proc: Root::open(&path.join("proc"))?,
             sys: Root::open(&path.join("sys"))?,
             devices: None,
+            recorded: Some(Root::open(path)?),
         })
     }
 
@@ -102,6 +105,20 @@ impl Kernel {
     /// The block devices themselves, for their superblocks; none on a recorded kernel.
     pub fn devices(&self) -> Option<&Devices> {
         self.devices.as_ref()
+    }
+
+    /// The addresses of the network interfaces; `None` where a recorded kernel has none noted.
+    ///
+    /// # Errors
+    /// What the system says, and a record that cannot be read.
+    pub fn addresses(&self) -> Result<Option<Vec<Address>>> {
+        match &self.recorded {
+            None => addresses::live().map(Some),
+            Some(record) => match record.read(&GuestPath::from("/addresses"), LIMIT)? {
+                Some(text) => addresses::recorded(&text).map(Some),
+                None => Ok(None),
+            },
+        }
     }
 
     /// Whether this is the kernel that runs this process.

@@ -8,6 +8,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+mod addresses;
 mod attributes;
 mod clock;
 mod devices;
@@ -21,8 +22,9 @@ mod root;
 mod runner;
 pub mod write;
 
+pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
-pub use clock::{Stopwatch, now_rfc3339, run_stamp, today};
+pub use clock::{Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};

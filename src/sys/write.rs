@@ -7,16 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, IFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
 use super::root::as_path;
 use super::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Root, Time};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, GuestPath, Sha256};
 
 /// The largest file that is edited.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -201,11 +201,24 @@ impl Spot {
         like: &Attributes,
         times: bool,
     ) -> Result<()> {
+        let fill = |file: &mut File| {
+            file.write_all(content).map_err(|e| Error::io("replace", &self.path, &e))
+        };
+        self.write_temporary_with(temporary, fill, like, times)
+    }
+
+    fn write_temporary_with(
+        &self,
+        temporary: &str,
+        fill: impl FnOnce(&mut File) -> Result<()>,
+        like: &Attributes,
+        times: bool,
+    ) -> Result<()> {
         let mut file = self.dir.create_new(temporary.as_bytes())?;
         let fail = |e: Errno| Error::errno("replace", &self.path, e);
         // The flags first: btrfs takes "no copy-on-write" for an empty file only.
         set_flags(&file, like.flags, false).map_err(fail)?;
-        file.write_all(content).map_err(|e| Error::io("replace", &self.path, &e))?;
+        fill(&mut file)?;
         rustix::fs::fchown(
             &file,
             Some(rustix::fs::Uid::from_raw(like.uid)),
@@ -227,6 +240,18 @@ impl Spot {
     fn rename_over(&self, temporary: &str) -> Result<()> {
         rustix::fs::renameat(self.dir.fd(), temporary, self.dir.fd(), self.name.as_slice())
             .map_err(|e| Error::errno("replace", &self.path, e))
+    }
+
+    /// Give a new file its name, which must be free.
+    fn rename_new(&self, temporary: &str) -> Result<()> {
+        let (dir, name) = (self.dir.fd(), self.name.as_slice());
+        match rustix::fs::renameat_with(&dir, temporary, &dir, name, RenameFlags::NOREPLACE) {
+            // KERNEL(3.15): older ones have no renameat2(2), and some filesystems no such flag.
+            Err(Errno::NOSYS | Errno::INVAL) if self.dir.lstat(name)?.is_none() => {
+                self.rename_over(temporary)
+            }
+            renamed => renamed.map_err(|e| Error::errno("write", &self.path, e)),
+        }
     }
 
     fn write_in_place(&self, content: &[u8], like: &Attributes, times: bool) -> Result<()> {
@@ -288,14 +313,102 @@ impl Spot {
         rustix::fs::ioctl_setflags(&file, flags).map_err(fail)
     }
 
-    /// Put a file where a link or nothing is.
+    /// Make a file that was not there, owned by root, and wait until the disk has it.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn put(&self, temporary: &str, content: &[u8], like: &Attributes) -> Result<()> {
+    /// What the system says; an existing name is refused.
+    pub fn create(&self, temporary: &str, content: &[u8], mode: u32) -> Result<()> {
+        // A crash may have left it.
         self.dir.remove(temporary.as_bytes())?;
+        let write = || -> Result<()> {
+            let mut file = self.dir.create_new(temporary.as_bytes())?;
+            file.write_all(content).map_err(|e| Error::io("write", &self.path, &e))?;
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+                .map_err(|e| Error::errno("write", &self.path, e))?;
+            file.sync_all().map_err(|e| Error::io("write", &self.path, &e))?;
+            self.rename_new(temporary)
+        };
+        if let Err(error) = write() {
+            return self.dir.remove(temporary.as_bytes()).and(Err(error));
+        }
+        self.dir.sync()
+    }
+
+    /// Make a directory that was not there.
+    ///
+    /// # Errors
+    /// What the system says; an existing name is refused.
+    pub fn make_dir(&self, mode: u32) -> Result<()> {
+        let mode = Mode::from_raw_mode(mode);
+        rustix::fs::mkdirat(self.dir.fd(), self.name.as_slice(), mode)
+            .and_then(|()| {
+                // Whatever the umask.
+                let flags = AtFlags::empty();
+                rustix::fs::chmodat(self.dir.fd(), self.name.as_slice(), mode, flags)
+            })
+            .map_err(|e| Error::errno("make", &self.path, e))?;
+        self.dir.sync()
+    }
+
+    /// Remove an empty directory.
+    ///
+    /// # Errors
+    /// What the system says; one that is not empty is refused.
+    pub fn remove_dir(&self) -> Result<()> {
+        rustix::fs::unlinkat(self.dir.fd(), self.name.as_slice(), AtFlags::REMOVEDIR)
+            .map_err(|e| Error::errno("remove", &self.path, e))?;
+        self.dir.sync()
+    }
+
+    /// SHA-256 of a regular file of any size, in hex.
+    ///
+    /// # Errors
+    /// What the system says; anything but a regular file is refused unopened.
+    pub fn sha256(&self) -> Result<String> {
+        let mut file = self.dir.open_existing(&self.name)?;
+        let mut digest = Digest::default();
+        std::io::copy(&mut file, &mut digest).map_err(|e| Error::io("read", &self.path, &e))?;
+        Ok(digest.0.finish())
+    }
+
+    /// Copy a regular file of any size to a new file that only root may read, and wait until the
+    /// disk has it. Gives the SHA-256 of what was copied.
+    ///
+    /// # Errors
+    /// What the system says; an existing name is refused.
+    pub fn copy_to(&self, dir: &Dir, name: &str) -> Result<String> {
+        let mut from = self.dir.open_existing(&self.name)?;
+        let mut to = dir.create_new(name.as_bytes())?;
+        let digest = copy(&mut from, &mut to).map_err(|e| Error::io("save", &self.path, &e))?;
+        to.sync_all().map_err(|e| Error::io("save", &self.path, &e))?;
+        dir.sync()?;
+        Ok(digest)
+    }
+
+    /// Put the content that [`Spot::copy_to`] kept where a file, a link or nothing is.
+    ///
+    /// # Errors
+    /// What the system says, and [`ErrorKind::Changed`] when it is not what was kept.
+    pub fn put_from(
+        &self,
+        dir: &Dir,
+        name: &str,
+        sha256: &str,
+        temporary: &str,
+        like: &Attributes,
+    ) -> Result<()> {
+        self.dir.remove(temporary.as_bytes())?;
+        let fill = |file: &mut File| -> Result<()> {
+            let mut from = dir.open_existing(name.as_bytes())?;
+            let copied = copy(&mut from, file).map_err(|e| Error::io("restore", &self.path, &e))?;
+            if copied == sha256 {
+                return Ok(());
+            }
+            let shown = dir.shown(name);
+            Err(Error::new("read", shown, ErrorKind::Changed, "it is not what was saved"))
+        };
         let result = self
-            .write_temporary(temporary, content, like, true)
+            .write_temporary_with(temporary, fill, like, true)
             .and_then(|()| self.rename_over(temporary));
         if let Err(error) = result {
             return self.dir.remove(temporary.as_bytes()).and(Err(error));
@@ -350,7 +463,43 @@ impl Spot {
     }
 }
 
+/// What is written here is digested.
+#[derive(Default)]
+struct Digest(Sha256);
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Copy all of a file, and give the SHA-256 of it.
+fn copy(from: &mut File, to: &mut File) -> std::io::Result<String> {
+    let mut digest = Sha256::default();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(digest.finish()),
+            length => {
+                digest.update(&buffer[..length]);
+                to.write_all(&buffer[..length])?;
+            }
+        }
+    }
+}
+
 impl Dir {
+    /// A regular file that has to be there, open for reading.
+    fn open_existing(&self, name: &[u8]) -> Result<File> {
+        let gone = || Error::new("read", self.shown_bytes(name), ErrorKind::NotFound, "it is gone");
+        self.open_regular(name, OFlags::RDONLY)?.ok_or_else(gone)
+    }
+
     /// The directory's own times: last access, last modification.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, Policy, Umount};
+use guestprep::model::{DataDisks, DnsPolicy, KdumpPolicy, Policy, SwapPolicy, Umount};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -111,6 +111,9 @@ pub struct CasePolicy {
     system: Vec<String>,
     system_disk: Option<String>,
     clear_flags: bool,
+    dns: DnsPolicy,
+    swap: SwapPolicy,
+    kdump: KdumpPolicy,
 }
 
 impl Case {
@@ -173,6 +176,9 @@ impl From<CasePolicy> for Policy {
             system: policy.system,
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
+            dns: policy.dns,
+            swap: policy.swap,
+            kdump: policy.kdump,
         }
     }
 }

@@ -55,6 +55,9 @@ pub struct Device {
     label: Option<String>,
     part_uuid: Option<String>,
     part_label: Option<String>,
+    /// The partition's type, as blkid(8) prints it, and a GPT's attribute bits.
+    part_type: Option<String>,
+    part_flags: Option<String>,
     /// More links below /dev that udev made.
     links: Vec<String>,
     /// Whether udev has no entry for it.
@@ -134,6 +137,8 @@ impl Device {
         tag("ID_FS_LABEL_ENC", "by-label", &self.label);
         tag("ID_PART_ENTRY_UUID", "by-partuuid", &self.part_uuid);
         tag("ID_PART_ENTRY_NAME", "by-partlabel", &self.part_label);
+        tag("ID_PART_ENTRY_TYPE", "", &self.part_type);
+        tag("ID_PART_ENTRY_FLAGS", "", &self.part_flags);
         if let Some(serial) = &self.serial {
             links.push(format!("disk/by-id/virtio-{serial}"));
         }

@@ -12,7 +12,7 @@ use guestprep::change::{
     Interrupt, RunKind, RunState, Store, compose, execute, preflight, roll_back,
 };
 use guestprep::guest::Guest;
-use guestprep::model::{CheckId, Edit, Finding, Plan, Verdict};
+use guestprep::model::{Action, CheckId, Edit, Finding, Plan, Verdict};
 
 use rustix::fs::{XattrFlags, setxattr};
 
@@ -120,8 +120,12 @@ fn unchanged_beside(root: &Path, plan: &Plan, differences: &[String]) -> Result<
     let named: Vec<PathBuf> = plan
         .steps
         .iter()
-        .filter_map(|step| step.path.as_ref())
-        .map(|path| behind_links(root, Path::new(path.as_os_str())))
+        .filter_map(|step| step.path.as_ref().map(|path| (step, Path::new(path.as_os_str()))))
+        .map(|(step, path)| match step.action {
+            // These change the name itself, the others the file that it leads to.
+            Action::Remove | Action::MakeDir | Action::Unit { .. } => below(path),
+            _ => behind_links(root, path),
+        })
         .collect();
     let is_named = |line: &String| {
         named.iter().any(|path| {
@@ -140,12 +144,14 @@ fn unchanged_beside(root: &Path, plan: &Plan, differences: &[String]) -> Result<
     }
 }
 
-/// The file that a step edits, relative to the root. A mask takes the place of a link instead.
+/// A path of the guest, relative to its root.
+fn below(path: &Path) -> PathBuf {
+    path.strip_prefix("/").unwrap_or(path).to_owned()
+}
+
+/// The file that a step edits, relative to the root.
 fn behind_links(root: &Path, path: &Path) -> PathBuf {
-    let mut path = path.strip_prefix("/").unwrap_or(path).to_owned();
-    if path.starts_with("etc/systemd/system") {
-        return path;
-    }
+    let mut path = below(path);
     while let Ok(target) = fs::read_link(root.join(&path)) {
         path = match target.strip_prefix("/") {
             Ok(absolute) => absolute.to_owned(),

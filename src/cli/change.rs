@@ -1,0 +1,143 @@
+//! From a plan to a guest that is changed by it: what stands in the way, the question, the steps.
+
+use std::path::Path;
+
+use super::exit::{Exit, Trouble};
+use super::plan::{refused, render_steps};
+use super::setup;
+use crate::change::{
+    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, compose, execute, preflight,
+};
+use crate::guest::Guest;
+use crate::model::{CheckId, Edit, Plan, Policy, Step};
+use crate::sys;
+
+/// One change that an operator asks for by name, such as `swap off`.
+#[allow(dead_code)] // The commands that use it come one by one.
+pub struct Change<'a> {
+    /// The command as it is typed, without `guestprep`.
+    pub command: &'a str,
+    /// The guest's tree; none for this machine. Absolute.
+    pub root: Option<&'a Path>,
+    /// Where the journal lies. Absolute.
+    pub state_dir: Option<&'a Path>,
+    /// What is wanted of the guest.
+    pub policy: Policy,
+    /// Whether it is to be done without a question.
+    pub yes: bool,
+}
+
+/// Carry out one change: its edits become a plan, which is shown, asked for, taken and journalled
+/// as `prepare` does it, so that `rollback` undoes it. `edits` is asked on the guest as it is once
+/// whatever a killed run left is undone. Gives what was done in a sentence, `None` when there was
+/// nothing to do.
+///
+/// # Errors
+/// As `prepare`: nothing is changed, or everything is undone, or what is left is listed.
+#[allow(dead_code)] // As above.
+pub fn carry_out(
+    change: &Change,
+    edits: impl FnOnce(&Guest) -> Result<Vec<(CheckId, Edit)>, Trouble>,
+) -> Result<Option<String>, Trouble> {
+    setup::require_root(change.command)?;
+    let again = format!("run `guestprep {} --yes`", change.command);
+    can_ask(change.yes, &again)?;
+    let guest = setup::guest(change.root, change.policy.clone())?;
+    let (store, _lock) = setup::store(&guest, change.state_dir)?;
+    setup::finish_interrupted_in(&guest, &store)?;
+
+    let guest = setup::guest(change.root, change.policy.clone())?;
+    let plan = compose(&guest, "clone", &edits(&guest)?).map_err(refused)?;
+    refuse_obstacles(&guest, &plan)?;
+    let style = setup::style(super::args::Color::Auto, false);
+    sys::print(render_steps(&plan, style).as_bytes())?;
+    ask_and_take(&guest, &store, &plan, RunKind::Command, change.yes)
+}
+
+/// Without `--yes` there has to be somebody to ask.
+pub fn can_ask(yes: bool, hint: &str) -> Result<(), Trouble> {
+    if yes || sys::is_terminal_in() {
+        return Ok(());
+    }
+    Err(Trouble::usage("there is no terminal to ask on; nothing was changed").hint(hint))
+}
+
+/// Ask, and take the steps of a plan. Gives what was done in a sentence, `None` for a plan without
+/// steps.
+pub fn ask_and_take(
+    guest: &Guest,
+    store: &Store,
+    plan: &Plan,
+    kind: RunKind,
+    yes: bool,
+) -> Result<Option<String>, Trouble> {
+    if plan.steps.is_empty() {
+        return Ok(None);
+    }
+    if !yes && !sys::ask(&format!("Take {}?", count(plan))) {
+        return Err(Trouble::usage("nothing was changed"));
+    }
+    let prepared = take(guest, store, plan, kind, &interrupt()?)?;
+    let id = &prepared.run.header.id;
+    let text = format!("{} done as run {id}; `guestprep rollback` undoes it", count(plan));
+    sys::say(&text);
+    Ok(Some(text))
+}
+
+/// A cell that a signal leaves its number in.
+pub fn interrupt() -> Result<Interrupt, Trouble> {
+    let interrupt = Interrupt::default();
+    sys::note_signals(&interrupt.cell())?;
+    Ok(interrupt)
+}
+
+/// Say what stands in the way, before anything is touched.
+pub fn refuse_obstacles(guest: &Guest, plan: &Plan) -> Result<(), Trouble> {
+    let obstacles = preflight(guest, plan)?;
+    let Some(first) = obstacles.first() else { return Ok(()) };
+    let exit = match first.kind {
+        ObstacleKind::Busy => Exit::NotReady,
+        ObstacleKind::Moved => Exit::Usage,
+        ObstacleKind::Blocked => Exit::Failed,
+    };
+    let lines: Vec<&str> = obstacles.iter().map(|o| o.message.as_str()).collect();
+    Err(Trouble::new(exit, format!("nothing was changed: {}", lines.join("\n  ")))
+        .hint("mend what is named and run the command again"))
+}
+
+/// Take the steps of a plan, saying each.
+pub fn take(
+    guest: &Guest,
+    store: &Store,
+    plan: &Plan,
+    kind: RunKind,
+    interrupt: &Interrupt,
+) -> Result<Prepared, Trouble> {
+    let mut say = |step: &Step| sys::say(&format!("{}  {}", step.id, step.summary));
+    let prepared = execute(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
+    for remark in &prepared.remarks {
+        sys::say(remark);
+    }
+    Ok(prepared)
+}
+
+fn trouble(failure: Failure) -> Trouble {
+    let Failure { error, left, run } = failure;
+    if left.is_empty() {
+        return Trouble::new(Exit::Failed, format!("{error}; everything done before it is undone"));
+    }
+    let lines: Vec<String> = left.iter().map(|l| format!("  {}: {}", l.step, l.reason)).collect();
+    Trouble::new(
+        Exit::Incomplete,
+        format!("{error}; and not all of what was done could be undone:\n{}", lines.join("\n")),
+    )
+    .hint(format!("mend what is named, then `guestprep rollback {}`", run.unwrap_or_default()))
+}
+
+/// A plan's steps, counted in words.
+fn count(plan: &Plan) -> String {
+    match plan.steps.len() {
+        1 => "1 step".to_owned(),
+        n => format!("{n} steps"),
+    }
+}
