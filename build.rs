@@ -152,9 +152,18 @@ fn push_profile(code: &mut String, path: &Path, profile: &ProfileFile) {
         };
         write!(rows, "({id:?}, {value}), ").expect("a String takes all");
     }
+    let mut findings = String::new();
+    for (id, keys) in &profile.finding {
+        let check: CheckFile = read(&Path::new("checks").join(format!("{id}.toml")));
+        for (key, word) in keys {
+            assert!(check.findings.contains_key(key), "{}: {id} files no `{key}`", path.display());
+            write!(findings, "({id:?}, {key:?}, {}), ", severity(path, word))
+                .expect("a String takes all");
+        }
+    }
     writeln!(
         code,
-        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}] }},",
+        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}], findings: &[{findings}] }},",
         stem(path),
         profile.en,
         profile.zh

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use guestprep::parse::cloud_config;
-use guestprep::parse::yaml::Value;
+use guestprep::parse::yaml_values::Value;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -7,7 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
-use crate::model::{DataDisks, DnsPolicy, KdumpPolicy, Severity, SwapPolicy, Umount};
+use crate::model::{
+    DataDisks, DnsPolicy, KdumpPolicy, SelinuxPolicy, Severity, SwapPolicy, Umount,
+};
 use crate::parse::size;
 
 /// One configuration file, or several merged.
@@ -28,6 +30,9 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
+    /// `[selinux]`.
+    #[serde(default)]
+    pub selinux: Selinux,
     /// `[clean]`.
     #[serde(default)]
     pub clean: Clean,
@@ -96,6 +101,14 @@ pub struct Kdump {
 pub struct Dns {
     /// `auto`, `on` or `off`.
     pub single_request_reopen: Option<DnsPolicy>,
+}
+
+/// `[selinux]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Selinux {
+    /// `keep`, `disabled` or `relabel`.
+    pub want: Option<SelinuxPolicy>,
 }
 
 /// `[clean]`.
@@ -181,6 +194,7 @@ impl Config {
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
+        over(&mut self.selinux.want, later.selinux.want);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -276,6 +290,8 @@ want = { size = "2GiB" }
 want = "keep"
 [dns]
 single-request-reopen = "auto"
+[selinux]
+want = "relabel"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]

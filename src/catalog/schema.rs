@@ -87,6 +87,9 @@ pub struct ProfileFile {
     /// Severities that differ from the checks' own; `off` leaves a check out.
     #[serde(default)]
     pub severity: BTreeMap<String, String>,
+    /// Severities of single findings, by check and message key.
+    #[serde(default)]
+    pub finding: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// One `checks/faq/<faq>.toml`.

@@ -7,7 +7,7 @@
 use super::{Fact, Guest, Starts, Unknown};
 use crate::model::GuestPath;
 use crate::parse::cloud_config::{self, LastRun};
-use crate::parse::yaml::Value;
+use crate::parse::yaml_values::Value;
 
 /// Where its command may lie.
 const PROGRAMS: [&str; 3] =

@@ -18,6 +18,7 @@ mod place;
 mod release_files;
 mod resolver;
 mod scripts;
+mod selinux;
 mod services;
 mod swap;
 mod system_disk;
@@ -47,6 +48,7 @@ pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
@@ -125,11 +127,12 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    resolver: OnceCell<Fact<Resolver>>,
+    selinux: OnceCell<Fact<Option<Selinux>>>,
+    swap: OnceCell<Fact<SwapSpace>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
-    resolver: OnceCell<Fact<Resolver>>,
-    swap: OnceCell<Fact<SwapSpace>>,
 }
 
 impl Guest {

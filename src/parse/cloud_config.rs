@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::yaml::{Value, YamlError};
+use super::yaml_values::{Value, YamlError};
 
 /// Read one file of configuration.
 ///

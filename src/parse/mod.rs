@@ -4,8 +4,8 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
-pub mod cloud_config;
 pub mod bls;
+pub mod cloud_config;
 pub mod cloud_swap;
 mod crc;
 pub mod crypttab;
@@ -32,6 +32,7 @@ pub mod passwd;
 pub mod release_file;
 pub mod resolv_conf;
 pub mod rpm_verify;
+pub mod selinux_config;
 pub mod shell;
 pub mod size;
 pub mod source;
@@ -44,3 +45,4 @@ pub mod upstart_job;
 pub mod version;
 pub mod window;
 pub mod yaml;
+pub mod yaml_values;

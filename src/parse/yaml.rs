@@ -1,166 +1,245 @@
-//! YAML as the guest's Python programs read it: YAML 1.1, where `yes` and `off` are booleans.
+//! YAML (of netplan, of cloud-init) as a tree whose nodes know their lines.
 //!
-//! Pure, and read only: no file of YAML is edited through it. The syntax is saphyr's; what a plain
-//! scalar means is decided here, as PyYAML's resolver does.
+//! The parser is saphyr-parser's. Nothing is ever printed: an edit is a change of whole lines of the original text, which
+//! the places are for. Anchors, aliases and tags are not followed but told ([`Node::is_plain`]), because what they
+//! stand for is not on their line.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
-use saphyr::{Scalar, Yaml, YamlLoader};
-use saphyr_parser::{Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use super::lines::LineError;
+
+/// More levels than any configuration has.
+const MAX_DEPTH: usize = 64;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The line that it starts on, from 1.
+    pub line: usize,
+    /// The line that it ends on.
+    pub last_line: usize,
+    /// Where it stands in the text, in bytes. Of a block of lines only the start is known.
+    pub span: Range<usize>,
+    /// Whether it has neither anchor nor tag.
+    pub is_plain: bool,
+    /// The value.
+    pub value: Value,
+}
 
 /// A value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// `null`, `~` or nothing.
-    #[default]
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// Anything else that is no collection: text, dates, numbers with a point.
-    Text(String),
-    /// A sequence.
-    List(Vec<Value>),
-    /// A mapping; a key that is no text stands as it was written.
-    Map(BTreeMap<String, Value>),
+    /// A word, a number, a text.
+    Scalar(String),
+    /// A list.
+    List(Vec<Node>),
+    /// Keys and values, in order.
+    Map(Vec<(Node, Node)>),
+    /// What stands elsewhere behind an anchor.
+    Alias,
 }
 
-/// Text that is not YAML.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct YamlError {
-    /// The line, counted from 1.
-    pub line: usize,
-    /// What is wrong, in the parser's words.
-    pub reason: String,
-}
-
-impl Value {
-    /// Read the one document of a text; `Null` when it holds none.
-    ///
-    /// # Errors
-    /// What is no YAML, more than one document, and aliases that grow beyond all measure.
-    pub fn parse(text: &[u8]) -> Result<Value, YamlError> {
-        let text = std::str::from_utf8(text).map_err(|error| YamlError {
-            line: text[..error.valid_up_to()].split(|b| *b == b'\n').count(),
-            reason: "it is not UTF-8".to_owned(),
-        })?;
-        let mut loader: YamlLoader<'_, Yaml<'_>> = YamlLoader::default();
-        loader.early_parse(false);
-        // PyYAML takes the last of two values of one key.
-        loader.allow_duplicate_keys(true);
-        let fail = |error: &saphyr::ScanError| YamlError {
-            line: error.marker().line().max(1),
-            reason: error.info().to_owned(),
-        };
-        Parser::new_from_str(text).load(&mut loader, true).map_err(|error| fail(&error))?;
-        if let Some(error) = loader.error() {
-            return Err(fail(error));
-        }
-        let mut documents = loader.into_documents().into_iter();
-        let first = documents.next();
-        if documents.next().is_some() {
-            return Err(YamlError { line: 1, reason: "it holds several documents".to_owned() });
-        }
-        Ok(first.map(|node| value(&node)).unwrap_or_default())
-    }
-
-    /// The value of a key of a mapping.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        match self {
-            Value::Map(map) => map.get(key),
+impl Node {
+    /// The text of a scalar.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(text) => Some(text),
             _ => None,
         }
     }
 
-    /// The text of a scalar, as it would be written.
-    pub fn text(&self) -> Option<String> {
-        match self {
-            Value::Text(text) => Some(text.clone()),
-            Value::Int(number) => Some(number.to_string()),
-            Value::Bool(truth) => Some(truth.to_string()),
-            Value::Null | Value::List(_) | Value::Map(_) => None,
+    /// The keys and values of a map; none of anything else.
+    pub fn entries(&self) -> &[(Node, Node)] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
         }
     }
 
-    /// The items of a sequence; a value of another kind has none.
-    pub fn items(&self) -> &[Value] {
-        match self {
+    /// The values of a list; none of anything else.
+    pub fn items(&self) -> &[Node] {
+        match &self.value {
             Value::List(items) => items,
             _ => &[],
         }
     }
-}
 
-fn value(node: &Yaml<'_>) -> Value {
-    match node {
-        Yaml::Representation(text, ScalarStyle::Plain, None) => plain(text),
-        Yaml::Representation(text, ..) => Value::Text(text.to_string()),
-        Yaml::Value(Scalar::Null) | Yaml::Alias(_) | Yaml::BadValue => Value::Null,
-        Yaml::Value(Scalar::Boolean(truth)) => Value::Bool(*truth),
-        Yaml::Value(Scalar::Integer(number)) => Value::Int(*number),
-        Yaml::Value(Scalar::FloatingPoint(number)) => Value::Text(number.to_string()),
-        Yaml::Value(Scalar::String(text)) => Value::Text(text.to_string()),
-        Yaml::Sequence(items) => Value::List(items.iter().map(value).collect()),
-        Yaml::Mapping(map) => mapping(map.iter()),
-        Yaml::Tagged(_, inner) => value(inner),
+    /// A key with its value; of repeated keys the last.
+    pub fn entry(&self, key: &str) -> Option<&(Node, Node)> {
+        self.entries().iter().rev().find(|(name, _)| name.as_str() == Some(key))
     }
-}
 
-/// A mapping, with what `<<` merges into it below its own keys (the merge key of YAML 1.1).
-fn mapping<'a>(entries: impl Iterator<Item = (&'a Yaml<'a>, &'a Yaml<'a>)>) -> Value {
-    let (mut own, mut merged) = (BTreeMap::new(), Vec::new());
-    for (key, node) in entries {
-        let name = match key {
-            Yaml::Representation(text, ..) => text.to_string(),
-            other => value(other).text().unwrap_or_else(|| format!("{other:?}")),
-        };
-        if name == "<<" {
-            match value(node) {
-                Value::List(all) => merged.extend(all),
-                one => merged.push(one),
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// What YAML 1.1, which netplan and cloud-init read, takes for true and false.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.as_str()?.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" => Some(true),
+            "false" | "no" | "off" | "n" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether an alias, an anchor or a tag is in it.
+    pub fn has_reference(&self) -> bool {
+        !self.is_plain
+            || match &self.value {
+                Value::Alias => true,
+                Value::Scalar(_) => false,
+                Value::List(items) => items.iter().any(Node::has_reference),
+                Value::Map(entries) => {
+                    entries.iter().any(|(key, value)| key.has_reference() || value.has_reference())
+                }
             }
+    }
+}
+
+/// Something that is open: a list or map with what it has so far.
+struct Open {
+    line: usize,
+    start: usize,
+    is_flow: bool,
+    is_map: bool,
+    is_plain: bool,
+    nodes: Vec<Node>,
+}
+
+/// Reads the one document of a text; `None` where there is nothing in it.
+///
+/// # Errors
+/// The first line that is no YAML, with what is wrong; a second document; absurdly many levels.
+pub fn parse(text: &[u8]) -> Result<Option<Node>, LineError> {
+    let fail = |line, reason| LineError { line, reason };
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let before = &text[..error.valid_up_to()];
+        fail(1 + before.iter().filter(|b| **b == b'\n').count(), "it is not UTF-8")
+    })?;
+    let mut reader = Reader { text, bytes: text.char_indices().map(|(at, _)| at).collect() };
+    let mut open: Vec<Open> = Vec::new();
+    let mut root = None;
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| fail(error.marker().line(), "it is not YAML"))?;
+        let node = match event {
+            Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag)
+                if open.len() >= MAX_DEPTH =>
+            {
+                let _ = (anchor, tag);
+                return Err(fail(span.start.line(), "it has too many levels"));
+            }
+            Event::SequenceStart(anchor, tag) => {
+                open.push(reader.open(span, false, anchor == 0 && tag.is_none()));
+                continue;
+            }
+            Event::MappingStart(anchor, tag) => {
+                open.push(reader.open(span, true, anchor == 0 && tag.is_none()));
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => match open.pop() {
+                Some(done) => reader.close(done, span),
+                None => continue,
+            },
+            Event::Scalar(value, style, anchor, tag) => {
+                let is_plain = anchor == 0 && tag.is_none();
+                let mut node = reader.leaf(span, Value::Scalar(value.into_owned()), is_plain);
+                if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
+                    node.span.end = closing(text, &node.span);
+                }
+                node
+            }
+            Event::Alias(_) => reader.leaf(span, Value::Alias, true),
+            Event::DocumentStart(_) if root.is_some() => {
+                return Err(fail(span.start.line(), "a second document begins"));
+            }
+            _ => continue,
+        };
+        match open.last_mut() {
+            Some(parent) => parent.nodes.push(node),
+            None => root = Some(node),
+        }
+    }
+    Ok(root.filter(
+        |node| !matches!(&node.value, Value::Scalar(text) if text.is_empty() || text == "~"),
+    ))
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    /// Where each character starts; the parser counts in characters.
+    bytes: Vec<usize>,
+}
+
+impl Reader<'_> {
+    fn byte(&mut self, character: usize) -> usize {
+        self.bytes.get(character).copied().unwrap_or(self.text.len())
+    }
+
+    fn open(&mut self, span: Span, is_map: bool, is_plain: bool) -> Open {
+        let start = self.byte(span.start.index());
+        // A block has no mark of its own, so that its start is no wider than a point.
+        let is_flow = span.end.index() > span.start.index();
+        Open { line: span.start.line(), start, is_flow, is_map, is_plain, nodes: Vec::new() }
+    }
+
+    fn close(&mut self, done: Open, span: Span) -> Node {
+        let inner = done.nodes.last().map(|node| (node.last_line, node.span.end));
+        let (last_line, end) = match inner {
+            // A block ends with what is in it: the parser notes its end where the next thing begins.
+            Some(inner) if !done.is_flow => inner,
+            None if !done.is_flow => (done.line, done.start),
+            _ => (span.end.line(), self.byte(span.end.index())),
+        };
+        let value = if done.is_map {
+            let mut entries = Vec::new();
+            let mut nodes = done.nodes.into_iter();
+            while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
+                entries.push((key, value));
+            }
+            Value::Map(entries)
         } else {
-            own.insert(name, value(node));
+            Value::List(done.nodes)
+        };
+        Node {
+            line: done.line,
+            last_line,
+            span: done.start..end.max(done.start),
+            is_plain: done.is_plain,
+            value,
         }
     }
-    for below in merged {
-        let Value::Map(below) = below else { continue };
-        for (name, value) in below {
-            own.entry(name).or_insert(value);
-        }
+
+    fn leaf(&mut self, span: Span, value: Value, is_plain: bool) -> Node {
+        let start = self.byte(span.start.index());
+        let end = self.byte(span.end.index()).max(start);
+        // Blanks and line ends behind a value are not part of it.
+        let end = start + self.text.get(start..end).map_or(0, |t| t.trim_end().len());
+        let breaks = self.text.get(start..end).map_or(0, |t| t.matches('\n').count());
+        let line = span.start.line();
+        Node { line, last_line: line + breaks, span: start..end, is_plain, value }
     }
-    Value::Map(own)
 }
 
-/// What a plain scalar means in YAML 1.1.
-fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            return Value::Bool(true);
+/// Where a quoted text ends: the parser counts a comment behind it in.
+fn closing(text: &str, span: &Range<usize>) -> usize {
+    let bytes = text.as_bytes();
+    let Some(quote) = bytes.get(span.start) else { return span.end };
+    let mut at = span.start + 1;
+    while at < span.end {
+        match bytes[at] {
+            b'\\' if *quote == b'"' => at += 1,
+            byte if byte == *quote && bytes.get(at + 1) == Some(quote) && *quote == b'\'' => {
+                at += 1
+            }
+            byte if byte == *quote => return at + 1,
+            _ => {}
         }
-        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return Value::Bool(false);
-        }
-        _ => {}
+        at += 1;
     }
-    integer(text).map_or_else(|| Value::Text(text.to_owned()), Value::Int)
-}
-
-/// Decimal, octal (`0644`) and hexadecimal numbers; `_` between digits counts for nothing.
-fn integer(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let (radix, digits) = match digits.strip_prefix("0x") {
-        Some(hex) => (16, hex),
-        None if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
-        None => (10, digits),
-    };
-    let number = i64::from_str_radix(&digits.replace('_', ""), radix).ok()?;
-    Some(if text.starts_with('-') { -number } else { number })
+    span.end
 }
 
 #[cfg(test)]
@@ -168,61 +247,53 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(text: &str) -> Value {
-        Value::Text(text.to_owned())
+    #[test]
+    fn nodes_know_their_lines() {
+        let text = "# first\na:\n  b: [1,\n    2]\n  c:\n  - x  # é\n  - y\n\nd: 'é z' # w\n";
+        let root = parse(text.as_bytes()).unwrap().unwrap();
+        let a = root.get("a").unwrap();
+        let b = a.entry("b").unwrap();
+        assert_eq!((b.0.line, b.1.last_line, b.1.items().len()), (3, 4, 2));
+        let c = a.entry("c").unwrap();
+        assert_eq!((c.0.line, c.1.line, c.1.last_line), (5, 6, 7));
+        let d = root.get("d").unwrap();
+        assert_eq!((d.line, &text[d.span.clone()]), (9, "'é z'"));
+        assert_eq!(a.last_line, 7);
     }
 
     #[test]
-    fn scalars_mean_what_yaml_1_1_says() {
-        for (written, want) in [
-            ("off", Value::Bool(false)),
-            ("Yes", Value::Bool(true)),
-            ("'off'", text("off")),
-            ("~", Value::Null),
-            ("", Value::Null),
-            ("0644", Value::Int(420)),
-            ("0x1f", Value::Int(31)),
-            ("-1_000", Value::Int(-1000)),
-            ("08", text("08")),
-            ("1.5", text("1.5")),
-            ("yEs", text("yEs")),
-            ("|\n yes\n", text("yes\n")),
-        ] {
-            assert_eq!(
-                Value::parse(format!("k: {written}\n").as_bytes()).unwrap().get("k"),
-                Some(&want),
-                "{written}"
-            );
+    fn what_is_refused() {
+        for (text, line, reason) in
+            [("a: [\n", 2, "it is not YAML"), ("a: 1\n---\nb: 2\n", 2, "a second document begins")]
+        {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!((error.line, error.reason), (line, reason), "{text}");
         }
+        assert_eq!(parse(b"a\n\xff").unwrap_err().line, 2);
+        assert_eq!(parse(b"# nothing\n"), Ok(None));
+        let deep = "[".repeat(100_000);
+        assert!(parse(deep.as_bytes()).is_err());
     }
 
     #[test]
-    fn anchors_merge_keys_and_doubles() {
-        let read =
-            Value::parse(b"a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\nb2: *x\na2: 1\na2: 2\n")
-                .unwrap();
-        assert_eq!(read.get("b").unwrap().get("p"), Some(&Value::Int(1)));
-        assert_eq!(read.get("b").unwrap().get("q"), Some(&Value::Int(3)));
-        assert_eq!(read.get("b2"), read.get("a"));
-        assert_eq!(read.get("a2"), Some(&Value::Int(2)));
-    }
-
-    #[test]
-    fn errors_name_their_line() {
-        for (written, line) in [("a: 1\nb: [\n", 3), ("a: 1\n\tb: 2\n", 2), ("a: \"\n", 1)] {
-            let error = Value::parse(written.as_bytes()).unwrap_err();
-            assert!(error.line.abs_diff(line) <= 1, "{written}: {error:?}");
-        }
-        assert_eq!(Value::parse(b"a: 1\nb: \xff\n").unwrap_err().line, 2);
-        assert!(Value::parse(b"a: 1\n---\nb: 2\n").is_err());
-        assert_eq!(Value::parse(b"# nothing\n"), Ok(Value::Null));
+    fn references_are_told() {
+        assert!(parse(b"a: &x 1\nb: *x\n").unwrap().unwrap().has_reference());
+        assert!(parse(b"a: !!str 1\n").unwrap().unwrap().has_reference());
+        assert!(!parse(b"a: 1\n").unwrap().unwrap().has_reference());
     }
 
     proptest! {
         #[test]
-        fn no_bytes_panic(any in any::<Vec<u8>>(), like in "[-a:{}\\[\\]&*!|>'\"#,? \n]{0,40}") {
-            let _ = Value::parse(&any);
-            let _ = Value::parse(like.as_bytes());
+        fn any_bytes(text: Vec<u8>) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_marks(text in "[\\[\\]{}:,\\-#'\"|>&*! \na-cé]{0,60}") {
+            if let Ok(Some(node)) = parse(text.as_bytes()) {
+                let lines = text.split('\n').count();
+                prop_assert!(node.line >= 1 && node.last_line <= lines.max(1), "{node:?}");
+            }
         }
     }
 }

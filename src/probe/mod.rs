@@ -25,6 +25,7 @@ mod release_file_altered;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
+mod selinux_unbootable;
 mod shadow_locked;
 mod swap_enabled;
 
@@ -65,6 +66,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];

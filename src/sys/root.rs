@@ -216,12 +216,17 @@ impl Root {
         }
     }
 
-    /// One extended attribute, links followed; `None` when it is not set or not supported.
+    /// One extended attribute of a regular file or directory, links followed; `None` when it is not set or not supported.
     ///
     /// # Errors
     /// When the file may not be opened.
     pub fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>> {
-        let Some(file) = self.open_regular(path)? else { return Ok(None) };
+        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+        let file = match self.stat(path)?.map(|about| about.kind) {
+            Some(FileKind::Directory) => self.open_at(path, directory, "read")?.map(File::from),
+            _ => self.open_regular(path)?,
+        };
+        let Some(file) = file else { return Ok(None) };
         let mut value = vec![0; 64 * 1024];
         match rustix::fs::fgetxattr(&file, name, &mut value) {
             Ok(length) => Ok(Some(value[..length].into())),

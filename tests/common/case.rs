@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
-use guestprep::model::{DataDisks, DnsPolicy, KdumpPolicy, Policy, SwapPolicy, Umount};
+use guestprep::model::{
+    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+};
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
@@ -112,6 +114,7 @@ pub struct CasePolicy {
     system_disk: Option<String>,
     clear_flags: bool,
     dns: DnsPolicy,
+    selinux: SelinuxPolicy,
     swap: SwapPolicy,
     kdump: KdumpPolicy,
 }
@@ -177,6 +180,7 @@ impl From<CasePolicy> for Policy {
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
             dns: policy.dns,
+            selinux: policy.selinux,
             swap: policy.swap,
             kdump: policy.kdump,
         }
