@@ -5,6 +5,9 @@
 
 mod absence;
 mod boot_script_mount;
+mod clock_local_time;
+mod cloud_assistant_missing;
+mod cloud_assistant_region;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -12,6 +15,7 @@ mod dns_no_single_request_reopen;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
+mod firewall_enabled;
 mod fstab_data_disk;
 mod fstab_locked;
 mod fstab_malformed;
@@ -21,11 +25,13 @@ mod image_size;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
+mod qemu_guest_agent;
 mod release_file_altered;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod selinux_unbootable;
+mod services;
 mod shadow_locked;
 mod swap_enabled;
 
@@ -48,12 +54,16 @@ pub struct Probe {
 /// Every probe, sorted by id.
 pub const PROBES: &[Probe] = &[
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
+    Probe { id: "clock-local-time", judge: clock_local_time::judge },
+    Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
+    Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
+    Probe { id: "firewall-enabled", judge: firewall_enabled::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
     Probe { id: "fstab-locked", judge: fstab_locked::judge },
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
@@ -63,6 +73,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
