@@ -7,6 +7,9 @@ mod absence;
 mod address_bound_to_mac;
 mod address_static;
 mod boot_script_mount;
+mod clock_local_time;
+mod cloud_assistant_missing;
+mod cloud_assistant_region;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -17,6 +20,7 @@ mod drivers;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
+mod firewall_enabled;
 mod fstab_data_disk;
 mod fstab_locked;
 mod fstab_malformed;
@@ -27,11 +31,13 @@ mod kdump_half_on;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
+mod qemu_guest_agent;
 mod release_file_altered;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod selinux_unbootable;
+mod services;
 mod shadow_locked;
 mod swap_enabled;
 
@@ -56,6 +62,9 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
     Probe { id: "address-static", judge: address_static::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
+    Probe { id: "clock-local-time", judge: clock_local_time::judge },
+    Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
+    Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
@@ -64,6 +73,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "driver-virtio", judge: driver_virtio::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
+    Probe { id: "firewall-enabled", judge: firewall_enabled::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
     Probe { id: "fstab-locked", judge: fstab_locked::judge },
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
@@ -74,6 +84,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
