@@ -19,6 +19,7 @@ mod resolver;
 mod scripts;
 mod selinux;
 mod services;
+mod sshd;
 mod swap;
 mod system_disk;
 mod unit_files;
@@ -48,6 +49,7 @@ pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
@@ -127,6 +129,7 @@ struct Facts {
     scripts: OnceCell<Fact<BootCommands>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
+    sshd: OnceCell<Fact<Option<Sshd>>>,
     swap: OnceCell<Fact<SwapSpace>>,
 }
 
