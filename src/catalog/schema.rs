@@ -91,3 +91,29 @@ pub struct ProfileFile {
     #[serde(default)]
     pub finding: BTreeMap<String, BTreeMap<String, String>>,
 }
+
+/// One `checks/faq/<faq>.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaqFile {
+    /// The questions, in the FAQ's order.
+    pub question: Vec<QuestionFile>,
+}
+
+/// `[[question]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuestionFile {
+    /// The question as the FAQ puts it.
+    pub asks: String,
+    /// What the FAQ says.
+    pub en: String,
+    /// The same in Chinese.
+    pub zh: String,
+    /// The checks that look.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// The commands that answer or mend, without `guestprep`.
+    #[serde(default)]
+    pub commands: Vec<String>,
+}

@@ -180,6 +180,21 @@ impl Profile {
     }
 }
 
+/// A question that users ask, and what answers it.
+#[derive(Debug)]
+pub struct Question {
+    /// The question as the FAQ puts it.
+    pub asks: &'static str,
+    /// What the FAQ says, in English.
+    pub en: &'static str,
+    /// The same in Chinese.
+    pub zh: &'static str,
+    /// The checks that look.
+    pub checks: &'static [&'static str],
+    /// The commands that answer or mend, without `guestprep`.
+    pub commands: &'static [&'static str],
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use similar::TextDiff;
 
+use super::arguments;
 use super::line::{self, Wishes};
 use super::mount_order;
 use crate::guest::{FileKind, Guest, Unknown};
@@ -52,6 +53,15 @@ pub enum ComposeError {
         /// The other.
         second: CheckId,
     },
+<<<<<<< HEAD
+    /// Two checks want different things of one kernel argument.
+    #[error(
+        "{argument}: {first} and {second} want different things of this kernel argument; leave one out with --skip"
+    )]
+    ArgumentConflict {
+        /// The argument.
+        argument: String,
+=======
     /// One check wants a service to start at boot, and another does not.
     #[error(
         "{service}: {first} and {second} disagree on whether it starts; leave one out with --skip"
@@ -59,6 +69,7 @@ pub enum ComposeError {
     ServiceConflict {
         /// The service.
         service: String,
+>>>>>>> main
         /// One check.
         first: CheckId,
         /// The other.
@@ -115,7 +126,7 @@ pub fn compose(
     profile: &str,
     edits: &[(CheckId, Edit)],
 ) -> Result<Plan, ComposeError> {
-    let wanted = sort(edits)?;
+    let wanted = sort(&arguments::expand(guest, edits)?)?;
     let mut steps = Vec::new();
     let mut made = BTreeSet::new();
     for (path, checks) in wanted.flags {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod boot;
+mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
@@ -36,13 +37,14 @@ use crate::parse::fstab::Fstab;
 use crate::sys::{self, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
+pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWITCH};
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use os::{Family, Init, Os};
-pub use packages::{Installed, Packaged};
+pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
@@ -131,6 +133,9 @@ struct Facts {
     selinux: OnceCell<Fact<Option<Selinux>>>,
     sshd: OnceCell<Fact<Option<Sshd>>>,
     swap: OnceCell<Fact<SwapSpace>>,
+    cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
+    dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
+    rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
 }
 
 impl Guest {
@@ -350,6 +355,15 @@ impl Guest {
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// cloud-init; `None` when it is not installed.
+    ///
+    /// # Errors
+    /// When its files or services cannot be looked at. What only its configuration or its last run
+    /// says is unknown by itself.
+    pub fn cloud_init(&self) -> Fact<Option<&CloudInit>> {
+        keep(&self.facts.cloud_init, || cloud_init::read(self)).map(Option::as_ref)
     }
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.

@@ -4,13 +4,20 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod cpio;
+pub mod cloud_swap;
 pub mod bls;
+pub mod cloud_config;
 pub mod cloud_swap;
 mod crc;
 pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
+pub mod initramfs;
+pub mod kernel_modules;
+pub mod ini;
+pub mod grub_defaults;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
@@ -42,4 +49,7 @@ pub mod timespan;
 pub mod unit;
 pub mod unit_name;
 pub mod upstart_job;
+pub mod version;
 pub mod window;
+pub mod yaml;
+pub mod yaml_values;

@@ -6,6 +6,11 @@
 //! several lines), there is no such list, and a person has to edit the file.
 
 pub mod ifcfg;
+pub mod interfaces;
+pub mod keyfile;
+pub mod netplan;
+pub mod networkd;
+pub mod persistent_net;
 
 use super::lines::{self, LineError};
 
