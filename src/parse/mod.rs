@@ -42,6 +42,7 @@ pub mod selinux_config;
 pub mod shell;
 pub mod size;
 pub mod source;
+pub mod sshd_config;
 pub mod superblock;
 pub mod swaps;
 pub mod timespan;

@@ -39,6 +39,7 @@ mod root_multi_disk;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
+mod sshd_unreachable;
 mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
@@ -90,6 +91,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 
