@@ -26,6 +26,21 @@ pub struct Policy {
     pub swap: SwapPolicy,
     /// What becomes of kdump.
     pub kdump: KdumpPolicy,
+    /// What becomes of mitigations of CPU defects that are switched off, or on.
+    pub mitigations: MitigationsPolicy,
+}
+
+/// `[mitigations] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MitigationsPolicy {
+    /// As they are: those that are switched off are reported.
+    #[default]
+    Keep,
+    /// On: no argument of the kernel switches one off.
+    On,
+    /// Off, for speed.
+    Off,
 }
 
 /// `[selinux] want`.

@@ -4,7 +4,11 @@
 //! sentence; it never does I/O of its own, and it never changes anything.
 
 mod absence;
+mod boot_config_missing;
+mod boot_device_name;
+mod boot_entry_broken;
 mod boot_script_mount;
+mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -27,6 +31,7 @@ mod root_account_missing;
 mod root_multi_disk;
 mod selinux_unbootable;
 mod shadow_locked;
+mod static_kernel_arguments;
 mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
@@ -47,7 +52,11 @@ pub struct Probe {
 
 /// Every probe, sorted by id.
 pub const PROBES: &[Probe] = &[
+    Probe { id: "boot-config-missing", judge: boot_config_missing::judge },
+    Probe { id: "boot-device-name", judge: boot_device_name::judge },
+    Probe { id: "boot-entry-broken", judge: boot_entry_broken::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
+    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
@@ -68,6 +77,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 

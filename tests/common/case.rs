@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, KdumpPolicy, MitigationsPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
 };
 use serde::Deserialize;
 
@@ -116,6 +116,7 @@ pub struct CasePolicy {
     dns: DnsPolicy,
     selinux: SelinuxPolicy,
     swap: SwapPolicy,
+    mitigations: MitigationsPolicy,
     kdump: KdumpPolicy,
 }
 
@@ -182,6 +183,7 @@ impl From<CasePolicy> for Policy {
             dns: policy.dns,
             selinux: policy.selinux,
             swap: policy.swap,
+            mitigations: policy.mitigations,
             kdump: policy.kdump,
         }
     }
