@@ -10,6 +10,8 @@ mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
+mod initramfs;
+mod kernels;
 mod loader;
 mod mitigations;
 mod mounts;
@@ -42,6 +44,8 @@ pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWIT
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use initramfs::{Initramfs, PackedFile};
+pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mounts::{Mounts, OtherNamespace};
@@ -131,6 +135,9 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    kernels: OnceCell<Fact<Vec<BootKernel>>>,
+    modules: kernels::Modules,
+    images: initramfs::Images,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
     swap: OnceCell<Fact<SwapSpace>>,
@@ -356,6 +363,15 @@ impl Guest {
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// The kernels that the boot loader's menu has; where there is no menu that is known, those in
+    /// /boot.
+    ///
+    /// # Errors
+    /// When /boot cannot be listed, and when a kernel of the menu does not tell its release.
+    pub fn kernels(&self) -> Fact<&[BootKernel]> {
+        keep(&self.facts.kernels, || kernels::find(self)).map(Vec::as_slice)
     }
 
     /// cloud-init; `None` when it is not installed.

@@ -5,8 +5,11 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod bls;
+pub mod cloud_swap;
+pub mod cpio;
 pub mod cloud_config;
 pub mod cloud_swap;
+pub mod cpio;
 mod crc;
 pub mod crypttab;
 mod field;
@@ -18,7 +21,9 @@ pub mod grub_legacy;
 pub mod grub_script;
 pub mod ini;
 pub mod init_script;
+pub mod initramfs;
 pub mod kernel_arguments;
+pub mod kernel_modules;
 pub mod key_value;
 pub mod lines;
 pub mod lvm_metadata;

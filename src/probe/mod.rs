@@ -13,6 +13,9 @@ mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
 mod dns_no_single_request_reopen;
+mod driver_nvme;
+mod driver_virtio;
+mod drivers;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
@@ -61,6 +64,8 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
+    Probe { id: "driver-nvme", judge: driver_nvme::judge },
+    Probe { id: "driver-virtio", judge: driver_virtio::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
@@ -80,6 +85,9 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
+
+/// The probes that ask what is inside an initramfs, which takes long enough to begin early.
+pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio"];
 
 /// The probe of that name.
 pub fn find(id: &str) -> Option<&'static Probe> {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::disks::{Device, Disks};
 use super::fixture::{Fixture, Manifest};
+use super::initramfs::Image;
 
 /// One `fixtures/checks/<check-id>/<case>/case.toml`.
 #[derive(Debug, Deserialize)]
@@ -60,6 +61,8 @@ pub struct Case {
     flags: std::collections::BTreeMap<PathBuf, Vec<String>>,
     #[serde(default)]
     xattrs: std::collections::BTreeMap<PathBuf, std::collections::BTreeMap<String, String>>,
+    #[serde(default)]
+    initramfs: Vec<Image>,
 }
 
 /// How the guest is looked at.
@@ -146,6 +149,7 @@ impl Case {
             owners: self.owners.clone(),
             flags: self.flags.clone(),
             xattrs: self.xattrs.clone(),
+            initramfs: self.initramfs.clone(),
         });
         fixture
     }
