@@ -61,6 +61,13 @@ pub struct Mitigations {
     pub configured: Vec<&'static str>,
 }
 
+impl Mitigations {
+    /// Whether the next boot has them otherwise than the running kernel.
+    pub fn is_reboot_pending(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| *running != self.configured)
+    }
+}
+
 impl Guest {
     /// What is switched off of the mitigations, beside what the distribution's public image ships.
     ///
@@ -68,10 +75,9 @@ impl Guest {
     /// When the command lines or /sys cannot be read.
     pub fn mitigations(&self) -> Fact<Mitigations> {
         let lines = self.command_lines()?;
-        let id = self.os()?.id.clone().unwrap_or_default();
+        let switches = self.switches()?;
         let off = |line: &KernelArguments| -> Vec<&'static str> {
-            let counts = |argument: &&str| !SHIPPED.contains(&(id.as_str(), *argument));
-            OFF.into_iter().filter(|argument| line.has(argument)).filter(counts).collect()
+            switches.iter().copied().filter(|argument| line.has(argument)).collect()
         };
         let mut configured: Vec<&'static str> = lines.configured().flat_map(off).collect();
         configured.sort_unstable();
@@ -79,6 +85,20 @@ impl Guest {
         let mut running: Option<Vec<_>> = lines.running.as_ref().map(off);
         running.iter_mut().for_each(|running| running.sort_unstable());
         Ok(Mitigations { vulnerabilities: self.vulnerabilities()?, running, configured })
+    }
+
+    /// Every argument that switches a mitigation off, but for what the distribution's public image ships.
+    ///
+    /// # Errors
+    /// When the distribution cannot be told.
+    pub fn mitigation_switches(&self) -> Fact<Vec<String>> {
+        Ok(self.switches()?.into_iter().map(str::to_owned).collect())
+    }
+
+    fn switches(&self) -> Fact<Vec<&'static str>> {
+        let id = self.os()?.id.clone().unwrap_or_default();
+        let counts = |argument: &&str| !SHIPPED.contains(&(id.as_str(), *argument));
+        Ok(OFF.into_iter().filter(counts).collect())
     }
 
     fn vulnerabilities(&self) -> Fact<Vec<Vulnerability>> {

@@ -5,8 +5,6 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod bls;
-pub mod cloud_swap;
-pub mod cpio;
 pub mod cloud_config;
 pub mod cloud_swap;
 pub mod cpio;

@@ -37,9 +37,7 @@ pub fn judge(guest: &Guest) -> Answer {
                 .fix([Edit::KernelArguments { add: owned(off), remove: Vec::new() }]),
         );
     }
-    if let Some(running) = &state.running
-        && *running != state.configured
-    {
+    if let Some(running) = state.running.as_ref().filter(|_| state.is_reboot_pending()) {
         let shown = |list: &[&str]| if list.is_empty() { "-".to_owned() } else { list.join(" ") };
         findings.push(
             Finding::new("reboot-pending", setting)
