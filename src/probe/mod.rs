@@ -6,10 +6,14 @@
 mod absence;
 mod address_bound_to_mac;
 mod address_static;
+mod boot_config_missing;
+mod boot_device_name;
+mod boot_entry_broken;
 mod boot_script_mount;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
+mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -40,6 +44,7 @@ mod selinux_unbootable;
 mod services;
 mod shadow_locked;
 mod sshd_unreachable;
+mod static_kernel_arguments;
 mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
@@ -62,10 +67,14 @@ pub struct Probe {
 pub const PROBES: &[Probe] = &[
     Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
     Probe { id: "address-static", judge: address_static::judge },
+    Probe { id: "boot-config-missing", judge: boot_config_missing::judge },
+    Probe { id: "boot-device-name", judge: boot_device_name::judge },
+    Probe { id: "boot-entry-broken", judge: boot_entry_broken::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
+    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
@@ -92,6 +101,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
+    Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 
