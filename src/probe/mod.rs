@@ -32,6 +32,7 @@ mod fstab_missing_device;
 mod fstab_unstable_name;
 mod image_size;
 mod kdump_half_on;
+mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
@@ -91,6 +92,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
+    Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
