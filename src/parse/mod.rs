@@ -14,6 +14,7 @@ pub mod fstab;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
+pub mod hosts;
 pub mod ini;
 pub mod init_script;
 pub mod kernel_arguments;

@@ -19,6 +19,7 @@ mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
+mod hosts_own_address;
 mod image_size;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
@@ -62,6 +63,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
+    Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
