@@ -13,7 +13,7 @@ use std::{env, fs};
 #[allow(dead_code)]
 mod schema;
 
-use schema::{CheckFile, ProfileFile, RuleFile, TextsFile};
+use schema::{CheckFile, FaqFile, ProfileFile, QuestionFile, RuleFile, TextsFile};
 
 fn main() {
     println!("cargo::rerun-if-changed=checks");
@@ -32,6 +32,14 @@ fn main() {
     for path in toml_files(Path::new("checks/profiles")) {
         let profile: ProfileFile = read(&path);
         push_profile(&mut code, &path, &profile);
+    }
+    code.push_str(
+        "];\n\n/// The questions that users ask, in the order of their FAQs.\n\
+         pub static QUESTIONS: &[Question] = &[\n",
+    );
+    for path in toml_files(Path::new("checks/faq")) {
+        let faq: FaqFile = read(&path);
+        push_questions(&mut code, &path, &faq);
     }
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -144,14 +152,39 @@ fn push_profile(code: &mut String, path: &Path, profile: &ProfileFile) {
         };
         write!(rows, "({id:?}, {value}), ").expect("a String takes all");
     }
+    let mut findings = String::new();
+    for (id, keys) in &profile.finding {
+        let check: CheckFile = read(&Path::new("checks").join(format!("{id}.toml")));
+        for (key, word) in keys {
+            assert!(check.findings.contains_key(key), "{}: {id} files no `{key}`", path.display());
+            write!(findings, "({id:?}, {key:?}, {}), ", severity(path, word))
+                .expect("a String takes all");
+        }
+    }
     writeln!(
         code,
-        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}] }},",
+        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}], findings: &[{findings}] }},",
         stem(path),
         profile.en,
         profile.zh
     )
     .expect("a String takes all");
+}
+
+fn push_questions(code: &mut String, path: &Path, faq: &FaqFile) {
+    for question in &faq.question {
+        let QuestionFile { asks, en, zh, checks, commands } = question;
+        assert!(
+            !checks.is_empty() || !commands.is_empty(),
+            "{}: nothing answers `{asks}`",
+            path.display()
+        );
+        writeln!(
+            code,
+            "Question {{ asks: {asks:?}, en: {en:?}, zh: {zh:?}, checks: &{checks:?}, commands: &{commands:?} }},"
+        )
+        .expect("a String takes all");
+    }
 }
 
 fn severity(path: &Path, word: &str) -> &'static str {

@@ -2,15 +2,20 @@
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use guestprep::guest::Guest;
+use guestprep::guest::{Guest, PackageManager};
 use guestprep::model::{Policy, Verdict};
-use guestprep::parse::rpm_verify;
+use guestprep::parse::{rpm_verify, version};
 use guestprep::probe;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 /// Debian's release files that base-files owns.
 const FILES: [&str; 3] = ["/etc/issue", "/etc/issue.net", "/etc/debian_version"];
@@ -158,4 +163,97 @@ fn rpm_s_own_output_is_understood() {
     let set = |paths: &[&str]| paths.iter().map(|p| (*p).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(named(|d| d.is_changed), set(&["/etc/issue", "/etc/link", "/etc/moved"]));
     assert_eq!(named(|d| d.is_missing), set(&["/etc/gone"]));
+}
+
+#[test]
+fn dpkg_names_the_same_versions() {
+    let format = "${Package}\\t${db:Status-Status}\\t${Version}\\n";
+    let Ok(output) = Command::new("dpkg-query").args(["-W", "-f", format]).output() else {
+        println!("left out: versions as dpkg-query has them: it is not here");
+        return;
+    };
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let directory = temp.path().join("var/lib/dpkg");
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::copy("/var/lib/dpkg/status", directory.join("status")).expect("the status");
+    let guest = Guest::tree(temp.path(), Policy::default()).expect("a guest that opens");
+    assert_eq!(guest.package_manager(), Ok(PackageManager::Dpkg));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut compared = 0;
+    for line in text.lines() {
+        let fields: Vec<_> = line.split('\t').collect();
+        let installed = (fields[1] == "installed").then(|| fields[2].to_owned());
+        assert_eq!(guest.package(fields[0]), Ok(installed), "{line}");
+        compared += 1;
+    }
+    assert!(compared > 100, "{compared} packages");
+    assert_eq!(guest.package("no-such-package"), Ok(None));
+}
+
+#[test]
+fn an_rpm_database_in_a_tree_is_unknown() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let guest = || Guest::tree(temp.path(), Policy::default()).expect("a guest that opens");
+    assert!(guest().package("bash").is_err());
+    fs::create_dir_all(temp.path().join("var/lib/rpm")).expect("a directory");
+    assert_eq!(guest().package_manager(), Ok(PackageManager::Rpm));
+    let why = guest().package("bash").expect_err("an unknown").0;
+    assert!(why.contains("running guest"), "{why}");
+}
+
+/// Versions that are near one another, so that every rule decides some.
+fn pairs(pattern: &str, count: usize) -> Vec<(String, String)> {
+    let mut runner = TestRunner::deterministic();
+    let one = || proptest::string::string_regex(pattern).expect("a pattern");
+    let both = (one(), one());
+    (0..count).map(|_| both.new_tree(&mut runner).expect("a pair").current()).collect()
+}
+
+#[test]
+fn dpkg_orders_versions_alike() {
+    if Command::new("dpkg").arg("--version").output().is_err() {
+        println!("left out: dpkg --compare-versions: it is not here");
+        return;
+    }
+    let mut orders = BTreeSet::new();
+    for (left, right) in pairs("([01]:)?[01][1.~+aA:-]{0,4}(-[01~+a]{1,2})?", 400) {
+        let is = |relation: &str| {
+            let output = Command::new("dpkg")
+                .args(["--compare-versions", &left, relation, &right])
+                .output()
+                .expect("dpkg runs");
+            // It warns of what is no version, and compares it all the same.
+            output.stderr.is_empty().then(|| output.status.success())
+        };
+        let theirs = is("lt").zip(is("gt")).map(|told| match told {
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            _ => Ordering::Equal,
+        });
+        assert_eq!(version::compare_deb(&left, &right), theirs, "{left} {right}");
+        orders.insert(theirs);
+    }
+    assert_eq!(orders.len(), 4, "every answer was had: {orders:?}");
+}
+
+#[test]
+fn rpm_orders_versions_alike() {
+    let pairs = pairs("([01]:)?[1.0~^aAb]{1,5}-[01.a~^]{1,3}", 2000);
+    let mut script = String::from("%{lua: ");
+    for (left, right) in &pairs {
+        let _ = write!(script, "print(rpm.vercmp('{left}','{right}')..' ')\n");
+    }
+    script.push('}');
+    let output = Command::new("rpm").args(["--eval", &script]).output();
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
+        println!("left out: rpm.vercmp: rpm with Lua is not here");
+        return;
+    };
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let answers: Vec<_> = text.split_whitespace().collect();
+    assert_eq!(answers.len(), pairs.len());
+    for ((left, right), answer) in pairs.iter().zip(answers) {
+        let theirs = answer.parse::<i32>().expect("a number").cmp(&0);
+        assert_eq!(version::compare_rpm(left, right), theirs, "{left} {right}");
+    }
 }

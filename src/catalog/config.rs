@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Severity, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, SelinuxPolicy, Severity, SwapPolicy,
+    Umount,
 };
 use crate::parse::size;
 
@@ -33,6 +34,9 @@ pub struct Config {
     /// `[network]`.
     #[serde(default)]
     pub network: Network,
+    /// `[selinux]`.
+    #[serde(default)]
+    pub selinux: Selinux,
     /// `[clean]`.
     #[serde(default)]
     pub clean: Clean,
@@ -112,6 +116,14 @@ pub struct Network {
     pub fixed: Option<FixedAddress>,
     /// What becomes of lines of /etc/hosts that name this instance: `keep` or `drop`.
     pub own_hosts: Option<OwnHosts>,
+}
+
+/// `[selinux]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Selinux {
+    /// `keep`, `disabled` or `relabel`.
+    pub want: Option<SelinuxPolicy>,
 }
 
 /// `[clean]`.
@@ -199,6 +211,7 @@ impl Config {
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
         over(&mut self.network.fixed, later.network.fixed);
         over(&mut self.network.own_hosts, later.network.own_hosts);
+        over(&mut self.selinux.want, later.selinux.want);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -297,6 +310,8 @@ single-request-reopen = "auto"
 [network]
 static = "dhcp"
 own-hosts = "drop"
+[selinux]
+want = "relabel"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]

@@ -8,7 +8,7 @@ pub mod schema;
 mod spec;
 
 pub use config::{CheckSettings, Config, ConfigError};
-pub use spec::{CheckSpec, FindingSpec, FixSpec, Language, Profile, Rule, Texts};
+pub use spec::{CheckSpec, FindingSpec, FixSpec, Language, Profile, Question, Rule, Texts};
 
 use crate::model::{Category, Severity};
 

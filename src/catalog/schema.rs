@@ -87,4 +87,33 @@ pub struct ProfileFile {
     /// Severities that differ from the checks' own; `off` leaves a check out.
     #[serde(default)]
     pub severity: BTreeMap<String, String>,
+    /// Severities of single findings, by check and message key.
+    #[serde(default)]
+    pub finding: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// One `checks/faq/<faq>.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaqFile {
+    /// The questions, in the FAQ's order.
+    pub question: Vec<QuestionFile>,
+}
+
+/// `[[question]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuestionFile {
+    /// The question as the FAQ puts it.
+    pub asks: String,
+    /// What the FAQ says.
+    pub en: String,
+    /// The same in Chinese.
+    pub zh: String,
+    /// The checks that look.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// The commands that answer or mend, without `guestprep`.
+    #[serde(default)]
+    pub commands: Vec<String>,
 }

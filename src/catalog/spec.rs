@@ -159,6 +159,8 @@ pub struct Profile {
     pub zh: &'static str,
     /// Severities that differ from the checks' own; `None` leaves the check out.
     pub severity: &'static [(&'static str, Option<Severity>)],
+    /// Severities of single findings that differ from the checks' own: check, message key, severity.
+    pub findings: &'static [(&'static str, &'static str, Severity)],
 }
 
 impl Profile {
@@ -169,6 +171,28 @@ impl Profile {
             .find(|(id, _)| *id == spec.id)
             .map_or(Some(spec.severity), |(_, severity)| *severity)
     }
+
+    /// How bad a finding of a check is under this profile, where that is not what others of its
+    /// check are.
+    pub fn finding_severity(&self, spec: &CheckSpec, key: &str) -> Option<Severity> {
+        let own = self.findings.iter().find(|(id, of, _)| *id == spec.id && *of == key);
+        own.map(|(_, _, severity)| *severity).or_else(|| spec.finding_severity(key))
+    }
+}
+
+/// A question that users ask, and what answers it.
+#[derive(Debug)]
+pub struct Question {
+    /// The question as the FAQ puts it.
+    pub asks: &'static str,
+    /// What the FAQ says, in English.
+    pub en: &'static str,
+    /// The same in Chinese.
+    pub zh: &'static str,
+    /// The checks that look.
+    pub checks: &'static [&'static str],
+    /// The commands that answer or mend, without `guestprep`.
+    pub commands: &'static [&'static str],
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the checks
     List(ListArgs),
+    /// Print what the project keeps beside the program
+    Generate(GenerateArgs),
 }
 
 /// Which guest.
@@ -273,4 +275,19 @@ impl From<FailOn> for Severity {
             FailOn::Advice => Severity::Advice,
         }
     }
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// What to print
+    #[arg(value_enum)]
+    pub what: Generated,
+}
+
+/// What can be generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Generated {
+    /// checks/README.md: every check, and the questions that they answer
+    Catalogue,
 }

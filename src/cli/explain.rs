@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::args::{Cli, ExplainArgs};
 use super::exit::{Exit, Outcome};
 use super::setup;
-use crate::catalog::{self, CheckSpec, Language, PROFILES};
+use crate::catalog::{self, CheckSpec, Language, PROFILES, QUESTIONS};
 use crate::sys;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Outcome {
@@ -16,9 +16,9 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Outcome {
 
 fn text(spec: &CheckSpec, language: Language) -> String {
     let texts = spec.texts(language);
-    let (why, remedy, says, sources) = match language {
-        Language::En => ("Why", "What to do", "What it says", "Sources"),
-        Language::Zh => ("原因", "处理方法", "检查结果", "来源"),
+    let (why, remedy, says, asked, sources) = match language {
+        Language::En => ("Why", "What to do", "What it says", "Questions it answers", "Sources"),
+        Language::Zh => ("原因", "处理方法", "检查结果", "相关问题", "来源"),
     };
     let mut out = String::new();
     let _ = writeln!(out, "{}\n{}\n", spec.id, texts.title);
@@ -36,6 +36,20 @@ fn text(spec: &CheckSpec, language: Language) -> String {
     for (key, message) in texts.findings {
         let own = spec.finding_severity(key).map(|s| format!(" [{s}]")).unwrap_or_default();
         let _ = writeln!(out, "  {key}{own}: {message}");
+    }
+    let questions: Vec<_> = QUESTIONS.iter().filter(|q| q.checks.contains(&spec.id)).collect();
+    if !questions.is_empty() {
+        let _ = writeln!(out, "\n{asked}");
+    }
+    for question in questions {
+        let says = match language {
+            Language::En => question.en,
+            Language::Zh => question.zh,
+        };
+        let _ = writeln!(out, "  {}\n{}", question.asks, wrapped(says, language));
+        for command in question.commands {
+            let _ = writeln!(out, "  guestprep {command}");
+        }
     }
     let _ = writeln!(out, "\n{sources}");
     for reference in spec.references {

@@ -9,6 +9,7 @@ mod change;
 mod disks;
 mod exit;
 mod explain;
+mod generate;
 mod list;
 mod plan;
 mod prepare;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Umount(args) => umount::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
+        Command::Generate(args) => generate::run(&cli, args),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -75,6 +75,7 @@ impl Choice {
             system_disk: system_disk.map(str::to_owned),
             clear_flags: mounts.clear_flags.unwrap_or(false),
             dns: self.config.dns.single_request_reopen.unwrap_or_default(),
+            selinux: self.config.selinux.want.unwrap_or_default(),
             swap: self.config.swap.want.unwrap_or_default(),
             kdump: self.config.kdump.want.unwrap_or_default(),
             fixed_address: self.config.network.fixed.unwrap_or_default(),

@@ -100,7 +100,7 @@ fn report(
     let texts = spec.texts(settings.language);
     let severity = overridden(spec, settings)
         .or(finding.severity)
-        .or_else(|| spec.finding_severity(finding.key))
+        .or_else(|| settings.profile.finding_severity(spec, finding.key))
         .unwrap_or(declared);
     ReportedFinding {
         key: finding.key.to_owned(),

@@ -6,9 +6,12 @@
 
 mod accounts;
 mod boot;
+mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
+mod initramfs;
+mod kernels;
 mod loader;
 mod mounts;
 mod network;
@@ -18,6 +21,7 @@ mod place;
 mod release_files;
 mod resolver;
 mod scripts;
+mod selinux;
 mod services;
 mod swap;
 mod system_disk;
@@ -35,18 +39,22 @@ use crate::parse::fstab::Fstab;
 use crate::sys::{self, Kernel, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
+pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWITCH};
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use initramfs::{Initramfs, PackedFile};
+pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mounts::{Mounts, OtherNamespace};
 pub use network::{Card, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
-pub use packages::{Installed, Packaged};
+pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use scripts::{BootCommand, BootCommands, BootVerb};
+pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
@@ -126,8 +134,15 @@ struct Facts {
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
     network: OnceCell<Fact<Network>>,
+    kernels: OnceCell<Fact<Vec<BootKernel>>>,
+    modules: kernels::Modules,
+    images: initramfs::Images,
     resolver: OnceCell<Fact<Resolver>>,
+    selinux: OnceCell<Fact<Option<Selinux>>>,
     swap: OnceCell<Fact<SwapSpace>>,
+    cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
+    dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
+    rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
 }
 
 impl Guest {
@@ -347,6 +362,24 @@ impl Guest {
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// The kernels that the boot loader's menu has; where there is no menu that is known, those in
+    /// /boot.
+    ///
+    /// # Errors
+    /// When /boot cannot be listed, and when a kernel of the menu does not tell its release.
+    pub fn kernels(&self) -> Fact<&[BootKernel]> {
+        keep(&self.facts.kernels, || kernels::find(self)).map(Vec::as_slice)
+    }
+
+    /// cloud-init; `None` when it is not installed.
+    ///
+    /// # Errors
+    /// When its files or services cannot be looked at. What only its configuration or its last run
+    /// says is unknown by itself.
+    pub fn cloud_init(&self) -> Fact<Option<&CloudInit>> {
+        keep(&self.facts.cloud_init, || cloud_init::read(self)).map(Option::as_ref)
     }
 
     /// The hostname: the kernel's on a live guest, else /etc/hostname's.

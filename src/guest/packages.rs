@@ -1,18 +1,19 @@
-//! Whether a file is as its package installed it.
+//! Packages: which version of one is installed, and whether a file is as its package installed it.
 //!
-//! For probes. dpkg's database is read natively, and of it only what names the files asked for.
+//! For probes. dpkg's database is read natively, once, and of it only what is asked for is kept.
 //! rpm's is in one of three binary formats, so rpm itself is asked, on a live guest alone: a rpm
 //! of another release may not know the format, and opening the old one writes lock files to it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
 use regex::bytes::Regex;
 
-use super::{Fact, Family, Guest, MAX_FILE};
+use super::{Fact, Family, Guest, MAX_FILE, Unknown, keep};
 use crate::model::GuestPath;
-use crate::parse::rpm_verify;
+use crate::parse::{rpm_verify, version};
 use crate::sys::ErrorKind;
 
 /// The package that has Debian's and Ubuntu's release files. Where a derivative moved one to another
@@ -22,6 +23,62 @@ const OWNER: &str = "base-files";
 /// How long rpm may take. It verifies every file of the packages that own what is asked for,
 /// some tens of files.
 const RPM_LIMIT: Duration = Duration::from_secs(10);
+
+/// Every package whose version some check asks for, so that rpm is started once for all of them; a
+/// start takes longer than all else of an audit.
+const ASKED: [&str; 20] = [
+    "bash",
+    "chrony",
+    "cloud-init",
+    "dhclient",
+    "dhcp-client",
+    "glibc",
+    "kdump",
+    "kexec-tools",
+    "kdump-utils",
+    "aliyun-assist",
+    "aliyun_assist",
+    "ntp",
+    "openssl",
+    "openssl-libs",
+    "qemu-guest-agent",
+    "openssh-server",
+    "systemd",
+    "wget",
+    "cloud-utils-growpart",
+    "growpart",
+];
+
+/// What dpkg's database says, as far as it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Dpkg {
+    /// Package and version of what is unpacked or installed.
+    versions: BTreeMap<String, String>,
+    /// The paragraph of [`OWNER`].
+    owner: Vec<u8>,
+}
+
+/// Versions by package, of those that rpm was asked for; none of one that is not installed.
+pub(super) type RpmVersions = BTreeMap<String, Option<String>>;
+
+/// The kinds of versions, which have each their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackageManager {
+    /// Debian's.
+    Dpkg,
+    /// Red Hat's and SUSE's.
+    Rpm,
+}
+
+impl PackageManager {
+    /// The order of two versions, `epoch:version-release`; `None` where one of them is none.
+    pub fn compare(self, left: &str, right: &str) -> Option<Ordering> {
+        match self {
+            PackageManager::Dpkg => version::compare_deb(left, right),
+            PackageManager::Rpm => Some(version::compare_rpm(left, right)),
+        }
+    }
+}
 
 /// How a file stands to the package that owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +99,102 @@ pub struct Packaged {
 }
 
 impl Guest {
+    /// Which package manager the guest has, by its database.
+    ///
+    /// # Errors
+    /// When dpkg's database cannot be read, and when there is none that is known.
+    pub fn package_manager(&self) -> Fact<PackageManager> {
+        if self.dpkg()?.is_some() {
+            return Ok(PackageManager::Dpkg);
+        }
+        for path in ["/var/lib/rpm", "/usr/lib/sysimage/rpm", "/usr/share/rpm"] {
+            if self.stat(&GuestPath::from(path))?.is_some() {
+                return Ok(PackageManager::Rpm);
+            }
+        }
+        Err(Unknown("there is no package database that is known".to_owned()))
+    }
+
+    /// The installed version of a package, `epoch:version-release`; `None` when it is not
+    /// installed. Of several versions of one name the lowest.
+    ///
+    /// # Errors
+    /// When the database cannot be read: rpm's can on a live guest that has rpm alone.
+    pub fn package(&self, name: &str) -> Fact<Option<String>> {
+        if let Some(dpkg) = self.dpkg()? {
+            return Ok(dpkg.versions.get(name).cloned());
+        }
+        self.package_manager()?;
+        let known = keep(&self.facts.rpm, || {
+            let known = self.ask_rpm_versions(&ASKED)?;
+            Ok(std::cell::RefCell::new(known))
+        })?;
+        if let Some(version) = known.borrow().get(name) {
+            return Ok(version.clone());
+        }
+        let more = self.ask_rpm_versions(&[name])?;
+        known.borrow_mut().extend(more);
+        Ok(known.borrow().get(name).cloned().flatten())
+    }
+
+    /// dpkg's database; `None` when there is none.
+    fn dpkg(&self) -> Fact<Option<&Dpkg>> {
+        keep(&self.facts.dpkg, || {
+            // Some megabytes on a large guest: what is not asked for is not kept.
+            let status = self.root.read(&GuestPath::from("/var/lib/dpkg/status"), MAX_FILE)?;
+            let mut dpkg = status.map(|status| Dpkg::read(&status));
+            // Images that are built file by file have a paragraph a file here.
+            let directory = GuestPath::from("/var/lib/dpkg/status.d");
+            for name in self.root.list(&directory)?.unwrap_or_default() {
+                if name.ends_with(b".md5sums") {
+                    continue;
+                }
+                if let Some(text) = self.root.read(&directory.join(&name), MAX_FILE)? {
+                    dpkg.get_or_insert_default().versions.extend(Dpkg::read(&text).versions);
+                }
+            }
+            Ok(dpkg)
+        })
+        .map(Option::as_ref)
+    }
+
+    /// The versions of packages as rpm has them in its database.
+    fn ask_rpm_versions(&self, names: &[&str]) -> Fact<RpmVersions> {
+        // DISTRO(el5): rpm 4.4 knows no %{EVR}.
+        let format = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n";
+        let mut argv = vec!["rpm", "--query", "--queryformat", format];
+        argv.extend(names);
+        let output = match self.runner().run(&argv, RPM_LIMIT) {
+            Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                let why = "the rpm database is read on a running guest alone, by its own rpm";
+                return Err(Unknown(why.to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut found: RpmVersions = names.iter().map(|name| ((*name).to_owned(), None)).collect();
+        // What is not installed is said on the same stream, in the guest's language, without a tab.
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let Some((name, version)) = line.split_once('\t') else { continue };
+            let Some(known) = found.get_mut(name) else { continue };
+            let is_lower = known
+                .as_deref()
+                .is_none_or(|known| version::compare_rpm(version, known) == Ordering::Less);
+            if is_lower {
+                *known = Some(version.to_owned());
+            }
+        }
+        // A database that cannot be opened is told by the exit code and stderr alone.
+        let said = String::from_utf8_lossy(&output.stderr);
+        let error = said.lines().find(|line| !line.ends_with("is not installed"));
+        if let Some(error) = error
+            && found.values().all(Option::is_none)
+        {
+            return Err(Unknown(format!("rpm cannot read its database: {error}")));
+        }
+        Ok(found)
+    }
+
     /// What the packages say of files that exist; a file that no package is known to own is not in
     /// the answer. Files that are missing are not either.
     ///
@@ -60,17 +213,15 @@ impl Guest {
 
     fn ask_dpkg(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
         let mut found = BTreeMap::new();
-        // Some megabytes on a large guest: read for this alone and not kept.
-        let status = self.root.read(&GuestPath::from("/var/lib/dpkg/status"), MAX_FILE)?;
-        let Some(status) = status else { return Ok(found) };
+        let Some(dpkg) = self.dpkg()? else { return Ok(found) };
         let sums = GuestPath::from("/var/lib/dpkg/info/base-files.md5sums");
         let sums = self.root.read(&sums, MAX_FILE)?.unwrap_or_default();
-        let stanza = stanza(&status, OWNER);
         for path in paths {
             // /etc/os-release is a link to the file that the package has; where an administrator
             // put a file in its place, that file has to be the same.
             let listed = if *path == "/etc/os-release" { "/usr/lib/os-release" } else { *path };
-            let digest = conffile(stanza, path).or_else(|| listed_sum(&sums, listed.as_bytes()));
+            let digest =
+                conffile(&dpkg.owner, path).or_else(|| listed_sum(&sums, listed.as_bytes()));
             let (Some(digest), Ok(Some(content))) = (digest, self.file(*path)) else { continue };
             let same = hex(&Md5::digest(content.as_slice())) == digest;
             let state = if same { Installed::Same } else { Installed::Changed };
@@ -112,23 +263,54 @@ impl Guest {
     }
 }
 
-/// A package's paragraph in dpkg's status; empty when there is none. Found without looking at the
-/// lines of the others.
-fn stanza<'a>(status: &'a [u8], package: &str) -> &'a [u8] {
-    let head = format!("Package: {package}\n");
-    let find = |text: &'a [u8], literal: &str| {
-        Regex::new(&regex::escape(literal)).ok().and_then(|literal| literal.find(text))
-    };
-    let start = if status.starts_with(head.as_bytes()) {
-        0
-    } else {
-        match find(status, &format!("\n{head}")) {
-            Some(found) => found.start() + 1,
-            None => return &[],
+impl Dpkg {
+    /// Read a status file in one pass over its paragraphs (deb-status of dpkg: `Package`, `Status`
+    /// and `Version` stand before what is long).
+    fn read(status: &[u8]) -> Self {
+        let mut found = Self::default();
+        for paragraph in paragraphs(status) {
+            let Some(name) = field(paragraph, b"Package: ") else { continue };
+            if name == OWNER {
+                found.owner = paragraph.to_vec();
+            }
+            // A paragraph below status.d has no Status.
+            let state = field(paragraph, b"Status: ").unwrap_or_default();
+            let is_there = !matches!(
+                state.rsplit(' ').next(),
+                Some("not-installed" | "config-files" | "half-installed")
+            );
+            if let Some(version) = field(paragraph, b"Version: ")
+                && is_there
+            {
+                found.versions.insert(name.to_owned(), version.to_owned());
+            }
         }
-    };
-    let rest = &status[start..];
-    &rest[..find(rest, "\n\n").map_or(rest.len(), |end| end.start())]
+        found
+    }
+}
+
+/// The paragraphs of a control file, which empty lines separate.
+fn paragraphs(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    // A search for a literal, without looking at every line.
+    let end = Regex::new("\n\n").ok();
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let at =
+            end.as_ref().and_then(|end| end.find(rest)).map(|found| (found.start(), found.end()));
+        let (stop, next) = at.unwrap_or((rest.len(), rest.len()));
+        let paragraph = &rest[..stop];
+        rest = &rest[next..];
+        Some(paragraph)
+    })
+}
+
+/// The value of a field that takes one line; `None` when it is not there or no UTF-8.
+fn field<'a>(paragraph: &'a [u8], name: &[u8]) -> Option<&'a str> {
+    let line = paragraph.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(name))?;
+    std::str::from_utf8(line).ok().map(str::trim)
 }
 
 /// A configuration file's digest, from the field `Conffiles` of a paragraph (deb-conffiles(5)):
@@ -172,13 +354,23 @@ mod tests {
 
     #[test]
     fn a_conffile_is_found_in_its_own_paragraph() {
-        let base = stanza(STATUS, "base-files");
-        assert_eq!(conffile(base, "/etc/issue"), Some("2".repeat(32)));
+        let base = Dpkg::read(STATUS).owner;
+        assert_eq!(conffile(&base, "/etc/issue"), Some("2".repeat(32)));
         for path in ["/etc/issue.net", "/etc/debian_version", "/etc/motd"] {
-            assert_eq!(conffile(base, path), None, "{path}");
+            assert_eq!(conffile(&base, path), None, "{path}");
         }
-        assert_eq!(conffile(stanza(STATUS, "a"), "/etc/issue"), Some("0".repeat(32)));
-        assert_eq!(stanza(STATUS, "issue"), b"");
+    }
+
+    #[test]
+    fn only_what_is_there_has_a_version() {
+        let text = b"Package: a\nStatus: install ok installed\nVersion: 1:2-3\n\n\
+            Package: b\nStatus: deinstall ok config-files\nVersion: 1\n\n\
+            Package: c\nStatus: install reinstreq half-installed\nVersion: 1\n\n\
+            Package: d\nStatus: install ok triggers-pending\nArchitecture: all\nVersion: 4\n\n\
+            Package: e\nVersion: 5\nDescription: x\n Version: 6\n\n\nPackage: f\n";
+        let found: Vec<_> = Dpkg::read(text).versions.into_iter().collect();
+        let want = [("a", "1:2-3"), ("d", "4"), ("e", "5")];
+        assert_eq!(found, want.map(|(name, version)| (name.to_owned(), version.to_owned())));
     }
 
     #[test]

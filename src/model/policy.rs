@@ -20,6 +20,8 @@ pub struct Policy {
     pub clear_flags: bool,
     /// Where the resolver is to ask for A and AAAA from two sockets.
     pub dns: DnsPolicy,
+    /// What becomes of SELinux where it is on.
+    pub selinux: SelinuxPolicy,
     /// What becomes of swap.
     pub swap: SwapPolicy,
     /// What becomes of kdump.
@@ -50,6 +52,19 @@ pub enum OwnHosts {
     Keep,
     /// They are commented out.
     Drop,
+}
+
+/// `[selinux] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelinuxPolicy {
+    /// As it is.
+    #[default]
+    Keep,
+    /// Off.
+    Disabled,
+    /// On, with every file labelled at the next boot.
+    Relabel,
 }
 
 /// `[dns] single-request-reopen`.

@@ -11,6 +11,9 @@ mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
 mod dns_no_single_request_reopen;
+mod driver_nvme;
+mod driver_virtio;
+mod drivers;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
@@ -28,6 +31,7 @@ mod release_file_altered;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
+mod selinux_unbootable;
 mod shadow_locked;
 mod swap_enabled;
 
@@ -56,6 +60,8 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
+    Probe { id: "driver-nvme", judge: driver_nvme::judge },
+    Probe { id: "driver-virtio", judge: driver_virtio::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
@@ -71,9 +77,13 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
+
+/// The probes that ask what is inside an initramfs, which takes long enough to begin early.
+pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio"];
 
 /// The probe of that name.
 pub fn find(id: &str) -> Option<&'static Probe> {

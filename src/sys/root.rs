@@ -17,7 +17,7 @@ use pathrs::flags::OpenFlags;
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
-use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result};
+use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
 use crate::model::{ByteString, GuestPath};
 
 /// More names than this in one directory is not a guest's configuration.
@@ -118,6 +118,20 @@ impl Root {
         Ok(Some(content))
     }
 
+    /// A regular file to be read as a stream, links followed; `None` when the path names nothing.
+    ///
+    /// # Errors
+    /// As [`Root::read`].
+    pub fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
+        let Some(file) = self.open_regular(path)? else { return Ok(None) };
+        let stream = Stream::new(file, path)?;
+        if stream.stamp().size > limit {
+            let cause = format!("it is larger than {limit} bytes");
+            return Err(Error::new("read", path, ErrorKind::TooLarge, cause));
+        }
+        Ok(Some(stream))
+    }
+
     /// Open a regular file for reading, once it is known to be one.
     fn open_regular(&self, path: &GuestPath) -> Result<Option<File>> {
         let Some((_, seen)) = self.resolve(path, "read")? else { return Ok(None) };
@@ -216,12 +230,17 @@ impl Root {
         }
     }
 
-    /// One extended attribute, links followed; `None` when it is not set or not supported.
+    /// One extended attribute of a regular file or directory, links followed; `None` when it is not set or not supported.
     ///
     /// # Errors
     /// When the file may not be opened.
     pub fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>> {
-        let Some(file) = self.open_regular(path)? else { return Ok(None) };
+        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+        let file = match self.stat(path)?.map(|about| about.kind) {
+            Some(FileKind::Directory) => self.open_at(path, directory, "read")?.map(File::from),
+            _ => self.open_regular(path)?,
+        };
+        let Some(file) = file else { return Ok(None) };
         let mut value = vec![0; 64 * 1024];
         match rustix::fs::fgetxattr(&file, name, &mut value) {
             Ok(length) => Ok(Some(value[..length].into())),

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Policy, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Policy, SelinuxPolicy, SwapPolicy,
+    Umount,
 };
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
 use super::fixture::{Fixture, Manifest};
+use super::initramfs::Image;
 
 /// One `fixtures/checks/<check-id>/<case>/case.toml`.
 #[derive(Debug, Deserialize)]
@@ -60,6 +62,8 @@ pub struct Case {
     flags: std::collections::BTreeMap<PathBuf, Vec<String>>,
     #[serde(default)]
     xattrs: std::collections::BTreeMap<PathBuf, std::collections::BTreeMap<String, String>>,
+    #[serde(default)]
+    initramfs: Vec<Image>,
 }
 
 /// How the guest is looked at.
@@ -114,6 +118,7 @@ pub struct CasePolicy {
     system_disk: Option<String>,
     clear_flags: bool,
     dns: DnsPolicy,
+    selinux: SelinuxPolicy,
     swap: SwapPolicy,
     kdump: KdumpPolicy,
     fixed_address: FixedAddress,
@@ -146,6 +151,7 @@ impl Case {
             owners: self.owners.clone(),
             flags: self.flags.clone(),
             xattrs: self.xattrs.clone(),
+            initramfs: self.initramfs.clone(),
         });
         fixture
     }
@@ -181,6 +187,7 @@ impl From<CasePolicy> for Policy {
             system_disk: policy.system_disk,
             clear_flags: policy.clear_flags,
             dns: policy.dns,
+            selinux: policy.selinux,
             swap: policy.swap,
             kdump: policy.kdump,
             fixed_address: policy.fixed_address,

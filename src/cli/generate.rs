@@ -1,0 +1,96 @@
+//! `guestprep generate`
+
+use std::fmt::Write as _;
+
+use super::args::{Cli, GenerateArgs, Generated};
+use super::exit::{Exit, Outcome};
+use crate::catalog::{CHECKS, CheckSpec, PROFILES, QUESTIONS};
+use crate::model::Category;
+use crate::sys;
+
+/// The categories in the order of a boot: what is on the disk, what starts it, what it runs.
+const CATEGORIES: [(Category, &str); 7] = [
+    (Category::Storage, "Storage: will the clone boot without the data disks?"),
+    (Category::Boot, "Boot: is the boot chain whole?"),
+    (Category::CriticalFiles, "Critical files, which the cloud reads"),
+    (Category::Network, "Network: will the clone be reached?"),
+    (Category::Services, "Services and kernel state"),
+    (Category::Identity, "Identity: what two clones must not share"),
+    (Category::Residue, "Residue: what must not leave with a shared image"),
+];
+
+pub fn run(_cli: &Cli, args: &GenerateArgs) -> Outcome {
+    let text = match args.what {
+        Generated::Catalogue => catalogue(),
+    };
+    sys::print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// `checks/README.md`.
+fn catalogue() -> String {
+    let mut out = String::from(
+        "<!-- Written by `guestprep generate catalogue > checks/README.md`; change checks/*.toml instead. -->\n\n\
+         # The checks\n\n\
+         Every check is a file `<check-id>.toml` in this directory. Severities are those of the profiles \
+         clone, share and import; a finding can weigh less than its check. *Fix* is what `guestprep prepare` \
+         does, by policy where the check says so, and `guestprep rollback` undoes it.\n",
+    );
+    for (category, heading) in CATEGORIES {
+        let specs: Vec<&CheckSpec> = CHECKS.iter().filter(|s| s.category == category).collect();
+        if specs.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n## {heading}\n");
+        out.push_str("| check | clone | share | import | fix | what is wrong |\n");
+        out.push_str("|---|---|---|---|---|---|\n");
+        for spec in &specs {
+            let fix = spec.fix.as_ref().map_or(String::new(), |fix| fix.actions.join(", "));
+            let _ = writeln!(
+                out,
+                "| [{id}](#{id}) | {} | {} | {} | {fix} | {} |",
+                severity(spec, "clone"),
+                severity(spec, "share"),
+                severity(spec, "import"),
+                spec.en.title,
+                id = spec.id,
+            );
+        }
+    }
+    out.push_str(
+        "\n## The questions that users ask\n\n\
+         The questions of the image FAQ of Alibaba Cloud ECS that concern a Linux guest, what the FAQ says, \
+         and what answers them here. `guestprep explain CHECK` names them too. Questions about prices, quotas, \
+         consoles, Windows, FreeBSD, licences and the choice of a system are not about a guest's state, and \
+         upgrading a distribution is another tool's work.\n\n\
+         | question | what the FAQ says | answered by |\n|---|---|---|\n",
+    );
+    for question in QUESTIONS {
+        let checks = question.checks.iter().map(|id| format!("[{id}](#{id})"));
+        let commands = question.commands.iter().map(|command| format!("`guestprep {command}`"));
+        let by: Vec<String> = checks.chain(commands).collect();
+        let _ = writeln!(out, "| {} | {} | {} |", question.asks, question.en, by.join(", "));
+    }
+    for spec in CHECKS {
+        section(&mut out, spec);
+    }
+    out
+}
+
+/// One check in full, under its id as the anchor.
+fn section(out: &mut String, spec: &CheckSpec) {
+    let texts = &spec.en;
+    let _ = writeln!(out, "\n### {}\n\n**{}.** {}\n", spec.id, texts.title, texts.why);
+    let _ = writeln!(out, "{}\n", texts.remedy);
+    for (key, message) in texts.findings {
+        let weighs = spec.finding_severity(key).map(|s| format!(" ({s})")).unwrap_or_default();
+        let _ = writeln!(out, "- `{key}`{weighs}: {message}");
+    }
+    let _ = writeln!(out, "\nSources: {}", spec.references.join("; "));
+}
+
+/// The word of a profile's severity; a dash where the check is not run.
+fn severity(spec: &CheckSpec, profile: &str) -> &'static str {
+    let found = PROFILES.iter().find(|known| known.name == profile);
+    found.and_then(|profile| profile.severity_of(spec)).map_or("-", |severity| severity.as_str())
+}

@@ -1,0 +1,111 @@
+//! What SELinux does at the next boot, and whether it could.
+//!
+//! For probes. Judges nothing.
+
+use super::{Fact, Family, Guest, Unknown};
+use crate::model::GuestPath;
+use crate::parse::selinux_config::{Mode, SelinuxConfig};
+
+/// The configuration.
+pub const SELINUX_CONFIG: &str = "/etc/selinux/config";
+
+/// What boot reads first: the root, the directories of the system, init and the shell.
+const FIRST: [&str; 7] =
+    ["/", "/etc", "/usr", "/usr/bin", "/usr/lib/systemd/systemd", "/bin/bash", "/etc/passwd"];
+
+/// SELinux at the next boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selinux {
+    /// The configuration.
+    pub config: SelinuxConfig,
+    /// What it does, the kernel's command line heeded.
+    pub mode: Mode,
+    /// The policy's directory.
+    pub policy: GuestPath,
+    /// Whether there is a compiled policy in it.
+    pub has_policy: bool,
+    /// The first of what boot reads that has no label.
+    pub unlabelled: Option<GuestPath>,
+    /// Whether the next boot labels everything first.
+    pub relabels: bool,
+}
+
+impl Guest {
+    /// SELinux at the next boot; `None` where it is not installed, or where the distribution's
+    /// kernel starts another security module and is not told otherwise.
+    ///
+    /// # Errors
+    /// When the configuration says nothing that libselinux knows, or a label cannot be read.
+    pub fn selinux(&self) -> Fact<Option<&Selinux>> {
+        let fact = self.facts.selinux.get_or_init(|| read(self));
+        fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+}
+
+fn read(guest: &Guest) -> Fact<Option<Selinux>> {
+    let Some(content) = guest.file(SELINUX_CONFIG)? else { return Ok(None) };
+    let config = SelinuxConfig::parse(&content);
+    if let Some(error) = config.errors().first() {
+        return Err(Unknown(format!("{SELINUX_CONFIG}:{}: {}", error.line, error.reason)));
+    }
+    let Some((_, configured)) = config.mode() else {
+        return Err(Unknown(format!("{SELINUX_CONFIG}: no line says what SELinux is to do")));
+    };
+    let arguments = arguments(guest)?;
+    let value = |key: &[u8]| -> Option<&[u8]> {
+        let mut values = arguments.iter().rev().filter_map(|word| word.strip_prefix(key));
+        values.find_map(|rest| rest.strip_prefix(b"="))
+    };
+    let is_default = matches!(guest.os()?.family, Family::El | Family::Fedora);
+    let is_chosen = value(b"security") == Some(b"selinux")
+        || value(b"lsm").is_some_and(|list| list.split(|b| *b == b',').any(|m| m == b"selinux"));
+    if !is_default && !is_chosen {
+        return Ok(None);
+    }
+    let mode = match (value(b"selinux"), value(b"enforcing")) {
+        (Some(b"0"), _) => Mode::Disabled,
+        _ if configured == Mode::Disabled => Mode::Disabled,
+        (_, Some(b"0")) => Mode::Permissive,
+        (_, Some(b"1")) => Mode::Enforcing,
+        _ => configured,
+    };
+    let policy = GuestPath::from("/etc/selinux").join(config.policy());
+    if mode == Mode::Disabled {
+        // Nothing else is asked then.
+        let (has_policy, unlabelled, relabels) = (true, None, false);
+        return Ok(Some(Selinux { config, mode, policy, has_policy, unlabelled, relabels }));
+    }
+    let compiled = guest.root().list(&policy.join(b"policy"))?.unwrap_or_default();
+    let has_policy = compiled.iter().any(|name| name.starts_with(b"policy."));
+    let relabels = guest.root().lstat(&GuestPath::from("/.autorelabel"))?.is_some()
+        || arguments.iter().any(|word| word == b"autorelabel" || word == b"autorelabel=1");
+    let unlabelled = unlabelled(guest)?;
+    Ok(Some(Selinux { config, mode, policy, has_policy, unlabelled, relabels }))
+}
+
+/// The kernel's arguments at the next boot.
+fn arguments(guest: &Guest) -> Fact<Vec<Vec<u8>>> {
+    let running = guest.kernel().map(|kernel| kernel.proc("/cmdline")).transpose()?.flatten();
+    let words = running.unwrap_or_default();
+    Ok(words.split(u8::is_ascii_whitespace).map(<[u8]>::to_vec).collect())
+}
+
+/// What boot reads first and has no label. A running SELinux shows the types of its initial
+/// contexts in the place of a label that is not there.
+fn unlabelled(guest: &Guest) -> Fact<Option<GuestPath>> {
+    for path in FIRST {
+        let path = GuestPath::from(path);
+        if guest.stat(&path)?.is_none() {
+            continue;
+        }
+        let label = guest.root().xattr(&path, "security.selinux")?;
+        let is_label = label.is_some_and(|label| {
+            let of_type = label.as_bytes().split(|b| *b == b':').nth(2);
+            of_type.is_some_and(|t| t != b"unlabeled_t" && t != b"file_t")
+        });
+        if !is_label {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
