@@ -18,6 +18,7 @@ pub mod grub_defaults;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
+pub mod hosts;
 pub mod ini;
 pub mod init_script;
 pub mod initramfs;

@@ -30,6 +30,7 @@ mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
+mod hosts_own_address;
 mod image_size;
 mod kdump_half_on;
 mod kernel_known_defect;
@@ -90,6 +91,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
+    Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
