@@ -10,13 +10,16 @@ mod disks;
 mod exit;
 mod explain;
 mod generate;
+mod kdump;
 mod list;
 mod plan;
 mod prepare;
 mod rollback;
 mod runs;
 mod setup;
+mod swap;
 mod umount;
+mod wishes;
 
 use std::process::ExitCode;
 
@@ -40,6 +43,8 @@ pub fn main() -> ExitCode {
         Command::Capture(args) => capture::run(&cli, args),
         Command::Disks(args) => disks::run(&cli, args),
         Command::Umount(args) => umount::run(&cli, args),
+        Command::Swap(args) => swap::run(&cli, args),
+        Command::Kdump(args) => kdump::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

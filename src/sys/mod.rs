@@ -20,6 +20,7 @@ mod lock;
 mod processes;
 mod root;
 mod runner;
+mod swap_file;
 pub mod write;
 
 pub use addresses::Address;
@@ -38,3 +39,4 @@ pub use lock::Lock;
 pub use processes::{Hold, Holder};
 pub use root::{FsUse, Root};
 pub use runner::{Output, Runner};
+pub use swap_file::Blocks;

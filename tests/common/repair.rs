@@ -108,7 +108,10 @@ fn findings(verdict: Verdict) -> Vec<Finding> {
 }
 
 fn is_of_files(edit: &Edit) -> bool {
-    !matches!(edit, Edit::Unmount(_) | Edit::SwapOff { .. })
+    !matches!(
+        edit,
+        Edit::Unmount(_) | Edit::SwapOff { .. } | Edit::SwapOn { .. } | Edit::SwapFile { .. }
+    )
 }
 
 fn keys(findings: &[Finding]) -> Vec<(&'static str, String)> {
