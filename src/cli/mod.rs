@@ -10,6 +10,7 @@ mod disks;
 mod exit;
 mod explain;
 mod generate;
+mod kdump;
 mod list;
 mod mitigations;
 mod plan;
@@ -17,7 +18,9 @@ mod prepare;
 mod rollback;
 mod runs;
 mod setup;
+mod swap;
 mod umount;
+mod wishes;
 
 use std::process::ExitCode;
 
