@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, SelinuxPolicy, Severity, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, KdumpPolicy, MetadataPolicy, SelinuxPolicy, Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -30,6 +30,9 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
+    /// `[metadata]`.
+    #[serde(default)]
+    pub metadata: MetadataSettings,
     /// `[selinux]`.
     #[serde(default)]
     pub selinux: Selinux,
@@ -109,6 +112,27 @@ pub struct Dns {
 pub struct Selinux {
     /// `keep`, `disabled` or `relabel`.
     pub want: Option<SelinuxPolicy>,
+}
+
+/// `[metadata]`: the cloud's metadata service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MetadataSettings {
+    /// `false`: never asked.
+    pub enabled: Option<bool>,
+    /// Where it is, `http://HOST[:PORT]`.
+    pub address: Option<String>,
+}
+
+impl MetadataSettings {
+    /// What the two keys want together.
+    pub fn policy(&self) -> MetadataPolicy {
+        match (self.enabled, &self.address) {
+            (Some(false), _) => MetadataPolicy::Never,
+            (_, Some(address)) => MetadataPolicy::At(address.clone()),
+            (_, None) => MetadataPolicy::Ask,
+        }
+    }
 }
 
 /// `[clean]`.
@@ -195,6 +219,8 @@ impl Config {
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
         over(&mut self.selinux.want, later.selinux.want);
+        over(&mut self.metadata.enabled, later.metadata.enabled);
+        over(&mut self.metadata.address, later.metadata.address);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -292,6 +318,9 @@ want = "keep"
 single-request-reopen = "auto"
 [selinux]
 want = "relabel"
+[metadata]
+enabled = true
+address = "http://127.0.0.1:8080"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]
@@ -309,5 +338,12 @@ textfile = "/var/lib/prometheus/node-exporter/guestprep.prom"
         config.merge(later);
         assert_eq!(config.mounts.data_disks, Some(DataDisks::Keep));
         assert_eq!(config.mounts.umount, Some(Umount::Never));
+        assert_eq!(
+            config.metadata.policy(),
+            MetadataPolicy::At("http://127.0.0.1:8080".to_owned())
+        );
+        let off = Config::parse(Path::new("e"), "[metadata]\nenabled = false\n").unwrap();
+        config.merge(off);
+        assert_eq!(config.metadata.policy(), MetadataPolicy::Never);
     }
 }

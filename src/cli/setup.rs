@@ -78,6 +78,7 @@ impl Choice {
             selinux: self.config.selinux.want.unwrap_or_default(),
             swap: self.config.swap.want.unwrap_or_default(),
             kdump: self.config.kdump.want.unwrap_or_default(),
+            metadata: self.config.metadata.policy(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod disks;
 mod filesystems;
 mod identity;
 mod loader;
+mod metadata;
 mod mounts;
 mod os;
 mod packages;
@@ -22,6 +23,7 @@ mod selinux;
 mod services;
 mod swap;
 mod system_disk;
+mod time_sync;
 mod unit_files;
 mod units;
 
@@ -52,10 +54,11 @@ pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
+pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags, Metadata};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -130,6 +133,7 @@ struct Facts {
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
     swap: OnceCell<Fact<SwapSpace>>,
+    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,

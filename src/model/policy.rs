@@ -26,6 +26,8 @@ pub struct Policy {
     pub swap: SwapPolicy,
     /// What becomes of kdump.
     pub kdump: KdumpPolicy,
+    /// Whether and where the metadata service is asked.
+    pub metadata: MetadataPolicy,
 }
 
 /// `[selinux] want`.
@@ -67,6 +69,18 @@ pub enum SwapPolicy {
     Keep,
     /// At least so many bytes of it are wanted.
     Size(u64),
+}
+
+/// `[metadata]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetadataPolicy {
+    /// A guest that runs on ECS asks the address that ECS has it at.
+    #[default]
+    Ask,
+    /// It asks this address, `http://HOST[:PORT]`.
+    At(String),
+    /// It is not asked.
+    Never,
 }
 
 /// `[kdump] want`.

@@ -38,6 +38,7 @@ pub mod size;
 pub mod source;
 pub mod superblock;
 pub mod swaps;
+pub mod time_sources;
 pub mod timespan;
 pub mod unit;
 pub mod unit_name;

@@ -8,6 +8,7 @@ mod boot_script_mount;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
+mod cloud_init_broken;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -21,6 +22,7 @@ mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
+mod image_facts;
 mod image_size;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
@@ -28,12 +30,14 @@ mod network_mount;
 mod qemu_guest_agent;
 mod release_file_altered;
 mod resolver_options;
+mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
 mod swap_enabled;
+mod time_sync_missing;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -57,6 +61,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
+    Probe { id: "cloud-init-broken", judge: cloud_init_broken::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
@@ -69,17 +74,20 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
+    Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
+    Probe { id: "time-sync-missing", judge: time_sync_missing::judge },
 ];
 
 /// The probe of that name.

@@ -183,6 +183,7 @@ impl From<CasePolicy> for Policy {
             selinux: policy.selinux,
             swap: policy.swap,
             kdump: policy.kdump,
+            ..Policy::default()
         }
     }
 }
