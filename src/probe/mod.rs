@@ -14,6 +14,7 @@ mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
 mod cpu_mitigations_off;
+mod cloud_init_broken;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -31,6 +32,7 @@ mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod hosts_own_address;
+mod image_facts;
 mod image_size;
 mod kdump_half_on;
 mod kernel_known_defect;
@@ -40,6 +42,7 @@ mod network_mount;
 mod qemu_guest_agent;
 mod release_file_altered;
 mod resolver_options;
+mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
 mod selinux_unbootable;
@@ -48,6 +51,7 @@ mod shadow_locked;
 mod sshd_unreachable;
 mod static_kernel_arguments;
 mod swap_enabled;
+mod time_sync_missing;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -77,6 +81,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
     Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
+    Probe { id: "cloud-init-broken", judge: cloud_init_broken::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
@@ -92,6 +97,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
+    Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
@@ -100,6 +106,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
@@ -107,6 +114,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
     Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
+    Probe { id: "time-sync-missing", judge: time_sync_missing::judge },
 ];
 
 /// The probes that ask what is inside an initramfs, which takes long enough to begin early.
