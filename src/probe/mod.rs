@@ -13,8 +13,8 @@ mod boot_script_mount;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
-mod cpu_mitigations_off;
 mod cloud_init_broken;
+mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -80,8 +80,8 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
-    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "cloud-init-broken", judge: cloud_init_broken::judge },
+    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
