@@ -25,6 +25,7 @@ mod release_file_altered;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
+mod root_not_growable;
 mod selinux_unbootable;
 mod shadow_locked;
 mod sshd_unreachable;
@@ -67,6 +68,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "root-not-growable", judge: root_not_growable::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
