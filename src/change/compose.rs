@@ -53,7 +53,6 @@ pub enum ComposeError {
         /// The other.
         second: CheckId,
     },
-<<<<<<< HEAD
     /// Two checks want different things of one kernel argument.
     #[error(
         "{argument}: {first} and {second} want different things of this kernel argument; leave one out with --skip"
@@ -61,7 +60,11 @@ pub enum ComposeError {
     ArgumentConflict {
         /// The argument.
         argument: String,
-=======
+        /// One check.
+        first: CheckId,
+        /// The other.
+        second: CheckId,
+    },
     /// One check wants a service to start at boot, and another does not.
     #[error(
         "{service}: {first} and {second} disagree on whether it starts; leave one out with --skip"
@@ -69,7 +72,6 @@ pub enum ComposeError {
     ServiceConflict {
         /// The service.
         service: String,
->>>>>>> main
         /// One check.
         first: CheckId,
         /// The other.

@@ -4,26 +4,26 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
-pub mod cpio;
-pub mod cloud_swap;
 pub mod bls;
 pub mod cloud_config;
 pub mod cloud_swap;
+pub mod cpio;
+pub mod crashkernel;
 mod crc;
 pub mod crypttab;
 mod field;
 pub mod fields;
 pub mod fstab;
-pub mod initramfs;
-pub mod kernel_modules;
-pub mod ini;
 pub mod grub_defaults;
 pub mod grub_env;
 pub mod grub_legacy;
 pub mod grub_script;
 pub mod ini;
 pub mod init_script;
+pub mod initramfs;
+pub mod kdump_conf;
 pub mod kernel_arguments;
+pub mod kernel_modules;
 pub mod key_value;
 pub mod lines;
 pub mod lvm_metadata;

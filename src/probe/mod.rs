@@ -4,29 +4,41 @@
 //! sentence; it never does I/O of its own, and it never changes anything.
 
 mod absence;
+mod address_bound_to_mac;
+mod address_static;
 mod boot_script_mount;
+mod clock_local_time;
+mod cloud_assistant_missing;
+mod cloud_assistant_region;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
 mod dns_no_single_request_reopen;
+mod driver_nvme;
+mod driver_virtio;
+mod drivers;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
+mod firewall_enabled;
 mod fstab_data_disk;
 mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod image_size;
+mod kdump_half_on;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
+mod qemu_guest_agent;
 mod release_file_altered;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod root_not_growable;
 mod selinux_unbootable;
+mod services;
 mod shadow_locked;
 mod sshd_unreachable;
 mod swap_enabled;
@@ -49,22 +61,32 @@ pub struct Probe {
 
 /// Every probe, sorted by id.
 pub const PROBES: &[Probe] = &[
+    Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
+    Probe { id: "address-static", judge: address_static::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
+    Probe { id: "clock-local-time", judge: clock_local_time::judge },
+    Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
+    Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
+    Probe { id: "driver-nvme", judge: driver_nvme::judge },
+    Probe { id: "driver-virtio", judge: driver_virtio::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
+    Probe { id: "firewall-enabled", judge: firewall_enabled::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
     Probe { id: "fstab-locked", judge: fstab_locked::judge },
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
@@ -74,6 +96,9 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
+
+/// The probes that ask what is inside an initramfs, which takes long enough to begin early.
+pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio"];
 
 /// The probe of that name.
 pub fn find(id: &str) -> Option<&'static Probe> {

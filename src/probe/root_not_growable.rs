@@ -86,7 +86,9 @@ fn last_run(cloud: &CloudInit) -> Fact<Vec<Finding>> {
     };
     let is_of_it = |error: &&String| error.contains("growpart") || error.contains("resizefs");
     let errors = run.errors.iter().filter(is_of_it);
-    Ok(errors.map(|e| Finding::new("last-run-failed", Subject::file(path)).with("error", e)).collect())
+    Ok(errors
+        .map(|e| Finding::new("last-run-failed", Subject::file(path)).with("error", e))
+        .collect())
 }
 
 /// Whether the filesystem of `/` can grow, and its tool is there.
@@ -100,7 +102,10 @@ fn filesystem(guest: &Guest) -> Fact<Vec<Finding>> {
         _ => return Ok(vec![Finding::new("type-unsupported", root).with("type", fstype)]),
     };
     let is_missing = !has_program(guest, tool)?;
-    Ok(is_missing.then(|| Finding::new("tool-missing", root).with("tool", tool)).into_iter().collect())
+    Ok(is_missing
+        .then(|| Finding::new("tool-missing", root).with("tool", tool))
+        .into_iter()
+        .collect())
 }
 
 fn root_type(guest: &Guest) -> Fact<Option<String>> {
@@ -110,7 +115,7 @@ fn root_type(guest: &Guest) -> Fact<Option<String>> {
     }
     let Some(fstab) = guest.fstab()? else { return Ok(None) };
     let root = fstab.entries().find(|entry| entry.target.value == b"/");
-    let fstype = root.and_then(|entry| entry.fstype.as_ref()).map(|field| text(&field.value));
+    let fstype = root.map(|entry| text(&entry.fstype.value));
     Ok(fstype.filter(|fstype| fstype != "auto"))
 }
 
@@ -118,7 +123,9 @@ fn root_type(guest: &Guest) -> Fact<Option<String>> {
 fn partition(guest: &Guest) -> Fact<Vec<Finding>> {
     let Some(filesystems) = guest.system_filesystems()? else { return Ok(Vec::new()) };
     let root = filesystems.iter().find(|filesystem| filesystem.target.as_bytes() == b"/");
-    let Some(at) = root.and_then(|root| root.devices.first().copied()) else { return Ok(Vec::new()) };
+    let Some(at) = root.and_then(|root| root.devices.first().copied()) else {
+        return Ok(Vec::new());
+    };
     let disks = guest.disks()?;
     let device = &disks.devices[at];
     let subject = || Subject::Device { device: device.known_as() };
