@@ -55,6 +55,8 @@ pub enum Command {
     Capture(CaptureArgs),
     /// Show system and data disks, partitions, filesystems, mounts and use
     Disks(DisksArgs),
+    /// Say who writes resolv.conf and what options it has, or add single-request-reopen for good
+    Dns(DnsArgs),
     /// Unmount, children first; says who holds what is busy; never lazy, never by force
     Umount(UmountArgs),
     /// Mitigations of CPU defects such as Meltdown and Spectre: show them, switch them on or off
@@ -204,6 +206,50 @@ pub struct DisksArgs {
     /// The form of the answer
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+/// `dns`.
+#[derive(Debug, Args)]
+pub struct DnsArgs {
+    #[command(subcommand)]
+    pub action: DnsAction,
+}
+
+/// What `dns` does.
+#[derive(Debug, Subcommand)]
+pub enum DnsAction {
+    /// Show who writes /etc/resolv.conf, its options, and where each is kept; changes nothing
+    Status(DnsStatusArgs),
+    /// Add single-request-reopen where it is missing: to the file and to what writes it
+    Fix(DnsFixArgs),
+}
+
+/// `dns status`.
+#[derive(Debug, Args)]
+pub struct DnsStatusArgs {
+    /// The guest is the tree below this directory [default: this machine]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `dns fix`.
+#[derive(Debug, Args)]
+pub struct DnsFixArgs {
+    /// The guest is the tree below this directory [default: this machine]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Where the journal lies [default: /var/lib/guestprep of the guest]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `umount`.

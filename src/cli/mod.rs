@@ -7,6 +7,7 @@ mod audit;
 mod capture;
 mod change;
 mod disks;
+mod dns;
 mod exit;
 mod explain;
 mod generate;
@@ -43,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => runs::run(&cli, args),
         Command::Capture(args) => capture::run(&cli, args),
         Command::Disks(args) => disks::run(&cli, args),
+        Command::Dns(args) => dns::run(&cli, args),
         Command::Umount(args) => umount::run(&cli, args),
         Command::Mitigations(args) => mitigations::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),

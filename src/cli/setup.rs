@@ -233,7 +233,7 @@ pub fn absolute(target: &TargetArgs) -> Result<(Option<PathBuf>, Option<PathBuf>
     Ok((make(&target.root)?, make(&target.state_dir)?))
 }
 
-fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
+pub fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
     let mut config = Config::default();
     let files = match named {
         Some(path) => vec![path.to_owned()],

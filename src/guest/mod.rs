@@ -414,6 +414,18 @@ impl Guest {
         (!text.is_empty()).then_some(text)
     }
 
+    /// A file below /sys of the kernel that has the guest's disks: its own, or, of a mounted tree,
+    /// this machine's. `None` when it is not there, and of a bare tree.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sysfs(&self, path: &str) -> Fact<Option<Vec<u8>>> {
+        match self.kernel.as_ref().or(self.host.as_ref()) {
+            Some(kernel) => Ok(kernel.sys(path)?),
+            None => Ok(None),
+        }
+    }
+
     /// The time of day, in seconds since 1970: for what is due at some time.
     pub fn now(&self) -> u64 {
         sys::seconds_since_1970()

@@ -45,6 +45,7 @@ mod resolver_options;
 mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
+mod root_not_growable;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
@@ -109,6 +110,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "root-not-growable", judge: root_not_growable::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
