@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, MitigationsPolicy, SelinuxPolicy, Severity, SwapPolicy,
-    Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, SelinuxPolicy,
+    Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -37,6 +37,9 @@ pub struct Config {
     /// `[selinux]`.
     #[serde(default)]
     pub selinux: Selinux,
+    /// `[network]`.
+    #[serde(default)]
+    pub network: Network,
     /// `[clean]`.
     #[serde(default)]
     pub clean: Clean,
@@ -121,6 +124,17 @@ pub struct Dns {
 pub struct Selinux {
     /// `keep`, `disabled` or `relabel`.
     pub want: Option<SelinuxPolicy>,
+}
+
+/// `[network]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Network {
+    /// What becomes of addresses that are fixed: `keep` or `dhcp`.
+    #[serde(rename = "static")]
+    pub fixed: Option<FixedAddress>,
+    /// What becomes of lines of /etc/hosts that name this instance: `keep` or `drop`.
+    pub own_hosts: Option<OwnHosts>,
 }
 
 /// `[clean]`.
@@ -208,6 +222,8 @@ impl Config {
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
         over(&mut self.selinux.want, later.selinux.want);
+        over(&mut self.network.fixed, later.network.fixed);
+        over(&mut self.network.own_hosts, later.network.own_hosts);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -307,6 +323,9 @@ want = "keep"
 single-request-reopen = "auto"
 [selinux]
 want = "relabel"
+[network]
+static = "dhcp"
+own-hosts = "drop"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]

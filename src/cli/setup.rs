@@ -79,6 +79,8 @@ impl Choice {
             swap: self.config.swap.want.unwrap_or_default(),
             mitigations: self.config.mitigations.want.unwrap_or_default(),
             kdump: self.config.kdump.want.unwrap_or_default(),
+            fixed_address: self.config.network.fixed.unwrap_or_default(),
+            own_hosts: self.config.network.own_hosts.unwrap_or_default(),
         }
     }
 }

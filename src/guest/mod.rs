@@ -11,10 +11,12 @@ mod disks;
 mod filesystems;
 mod identity;
 mod initramfs;
+mod kdump;
 mod kernels;
 mod loader;
 mod mitigations;
 mod mounts;
+mod network;
 mod os;
 mod packages;
 mod place;
@@ -24,6 +26,7 @@ mod root_argument;
 mod scripts;
 mod selinux;
 mod services;
+mod sshd;
 mod swap;
 mod system_disk;
 mod unit_files;
@@ -45,10 +48,12 @@ pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use initramfs::{Initramfs, PackedFile};
+pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mounts::{Mounts, OtherNamespace};
+pub use network::{Card, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
@@ -58,12 +63,13 @@ pub use root_argument::RootArgument;
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -138,9 +144,12 @@ struct Facts {
     kernels: OnceCell<Fact<Vec<BootKernel>>>,
     modules: kernels::Modules,
     images: initramfs::Images,
+    network: OnceCell<Fact<Network>>,
+    swap: OnceCell<Fact<SwapSpace>>,
+    kdump: OnceCell<Fact<Kdump>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
-    swap: OnceCell<Fact<SwapSpace>>,
+    sshd: OnceCell<Fact<Option<Sshd>>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
@@ -355,6 +364,14 @@ impl Guest {
     /// When /proc/swaps or a configuration of swap cannot be read.
     pub fn swap(&self) -> Fact<&SwapSpace> {
         keep(&self.facts.swap, || swap::read(self))
+    }
+
+    /// kdump: service, memory and the place for dumps.
+    ///
+    /// # Errors
+    /// When its configuration, the service or the boot loader's menu cannot be read.
+    pub fn kdump(&self) -> Fact<&Kdump> {
+        keep(&self.facts.kdump, || kdump::read(self))
     }
 
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.

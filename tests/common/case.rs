@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, MitigationsPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, Policy,
+    SelinuxPolicy, SwapPolicy, Umount,
 };
 use serde::Deserialize;
 
@@ -121,6 +122,8 @@ pub struct CasePolicy {
     swap: SwapPolicy,
     mitigations: MitigationsPolicy,
     kdump: KdumpPolicy,
+    fixed_address: FixedAddress,
+    own_hosts: OwnHosts,
 }
 
 impl Case {
@@ -189,6 +192,8 @@ impl From<CasePolicy> for Policy {
             swap: policy.swap,
             mitigations: policy.mitigations,
             kdump: policy.kdump,
+            fixed_address: policy.fixed_address,
+            own_hosts: policy.own_hosts,
         }
     }
 }
