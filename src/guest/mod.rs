@@ -14,6 +14,7 @@ mod initramfs;
 mod kdump;
 mod kernels;
 mod loader;
+mod metadata;
 mod mitigations;
 mod mounts;
 mod network;
@@ -71,7 +72,7 @@ pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -149,6 +150,7 @@ struct Facts {
     network: OnceCell<Fact<Network>>,
     swap: OnceCell<Fact<SwapSpace>>,
     kdump: OnceCell<Fact<Kdump>>,
+    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
     sshd: OnceCell<Fact<Option<Sshd>>>,
