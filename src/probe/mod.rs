@@ -39,6 +39,7 @@ mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
+mod partition_layout;
 mod qemu_guest_agent;
 mod release_file_altered;
 mod resolver_options;
@@ -105,6 +106,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "partition-layout", judge: partition_layout::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
