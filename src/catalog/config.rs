@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, SelinuxPolicy, Severity, SwapPolicy,
-    Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, SelinuxPolicy,
+    Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -22,6 +22,9 @@ pub struct Config {
     /// `[mounts]`.
     #[serde(default)]
     pub mounts: Mounts,
+    /// `[mitigations]`.
+    #[serde(default)]
+    pub mitigations: Mitigations,
     /// `[swap]`.
     #[serde(default)]
     pub swap: Swap,
@@ -60,6 +63,14 @@ pub struct Mounts {
     pub system: Option<Vec<String>>,
     /// Whether `prepare` may clear the immutable flag of a file that it has to edit.
     pub clear_flags: Option<bool>,
+}
+
+/// `[mitigations]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mitigations {
+    /// `keep`, `on` or `off`.
+    pub want: Option<MitigationsPolicy>,
 }
 
 /// `[swap]`.
@@ -206,6 +217,7 @@ impl Config {
         over(&mut self.mounts.umount, later.mounts.umount);
         over(&mut self.mounts.system, later.mounts.system);
         over(&mut self.mounts.clear_flags, later.mounts.clear_flags);
+        over(&mut self.mitigations.want, later.mitigations.want);
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
@@ -301,6 +313,8 @@ profile = "share"
 data-disks = "nofail"
 umount = "never"
 system = ["UUID=1234", "/srv"]
+[mitigations]
+want = "on"
 [swap]
 want = { size = "2GiB" }
 [kdump]

@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod generate;
 mod list;
+mod mitigations;
 mod plan;
 mod prepare;
 mod rollback;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Disks(args) => disks::run(&cli, args),
         Command::Dns(args) => dns::run(&cli, args),
         Command::Umount(args) => umount::run(&cli, args),
+        Command::Mitigations(args) => mitigations::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

@@ -30,6 +30,8 @@ pub struct Policy {
     pub fixed_address: FixedAddress,
     /// What becomes of lines of /etc/hosts that name this instance.
     pub own_hosts: OwnHosts,
+    /// What becomes of mitigations of CPU defects that are switched off, or on.
+    pub mitigations: MitigationsPolicy,
 }
 
 /// `[network] static`.
@@ -52,6 +54,19 @@ pub enum OwnHosts {
     Keep,
     /// They are commented out.
     Drop,
+}
+
+/// `[mitigations] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MitigationsPolicy {
+    /// As they are: those that are switched off are reported.
+    #[default]
+    Keep,
+    /// On: no argument of the kernel switches one off.
+    On,
+    /// Off, for speed.
+    Off,
 }
 
 /// `[selinux] want`.

@@ -6,10 +6,14 @@
 mod absence;
 mod address_bound_to_mac;
 mod address_static;
+mod boot_config_missing;
+mod boot_device_name;
+mod boot_entry_broken;
 mod boot_script_mount;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
+mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
@@ -26,21 +30,26 @@ mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
+mod hosts_own_address;
 mod image_size;
 mod kdump_half_on;
+mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
 mod qemu_guest_agent;
 mod release_file_altered;
+mod repository_dead;
 mod resolver_options;
 mod root_account_missing;
 mod root_multi_disk;
 mod root_not_growable;
+mod security_package_old;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
 mod sshd_unreachable;
+mod static_kernel_arguments;
 mod swap_enabled;
 
 use crate::guest::{Guest, Unknown};
@@ -63,10 +72,14 @@ pub struct Probe {
 pub const PROBES: &[Probe] = &[
     Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
     Probe { id: "address-static", judge: address_static::judge },
+    Probe { id: "boot-config-missing", judge: boot_config_missing::judge },
+    Probe { id: "boot-device-name", judge: boot_device_name::judge },
+    Probe { id: "boot-entry-broken", judge: boot_entry_broken::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
+    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
@@ -81,19 +94,24 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
+    Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
+    Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "repository-dead", judge: repository_dead::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "root-not-growable", judge: root_not_growable::judge },
+    Probe { id: "security-package-old", judge: security_package_old::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
+    Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
 ];
 

@@ -16,13 +16,36 @@ const SERVICES: [&str; 4] =
 /// Whether it does. What of its configuration cannot be read goes to `doubts`, and it is taken not
 /// to.
 pub(super) fn rewrites(guest: &Guest, doubts: &mut Vec<String>) -> Fact<bool> {
+    let Some(said) = said(guest, doubts)? else { return Ok(false) };
+    Ok(said.network && !said.trusts_cache)
+}
+
+/// Whether it writes /etc/hosts from a template at every boot. `localhost` makes it see to one line
+/// of the loopback alone (cc_update_etc_hosts).
+pub(super) fn rewrites_hosts(guest: &Guest, doubts: &mut Vec<String>) -> Fact<bool> {
+    Ok(said(guest, doubts)?.is_some_and(|said| said.hosts))
+}
+
+/// What cloud-init's configuration says.
+struct Said {
+    network: bool,
+    trusts_cache: bool,
+    hosts: bool,
+}
+
+/// What it says; `None` where cloud-init does not run, or where a file of it cannot be read.
+fn said(guest: &Guest, doubts: &mut Vec<String>) -> Fact<Option<Said>> {
     let mut starts = false;
     for name in SERVICES {
         starts |= guest.service(name)?.is_some_and(|service| service.starts.is_enabled());
     }
     let disabled = GuestPath::from("/etc/cloud/cloud-init.disabled");
-    if !starts || guest.stat(&disabled)?.is_some() || said_by_kernel(guest)? {
-        return Ok(false);
+    if !starts || guest.stat(&disabled)?.is_some() {
+        return Ok(None);
+    }
+    let by_kernel = said_by_kernel(guest)?;
+    if by_kernel == Some("cloud-init=disabled") {
+        return Ok(None);
     }
     let mut files = vec![GuestPath::from("/etc/cloud/cloud.cfg")];
     let directory = GuestPath::from("/etc/cloud/cloud.cfg.d");
@@ -31,37 +54,39 @@ pub(super) fn rewrites(guest: &Guest, doubts: &mut Vec<String>) -> Fact<bool> {
             files.push(directory.join(&name));
         }
     }
-    let (mut network, mut trusts_cache) = (true, false);
+    let mut said = Said { network: true, trusts_cache: false, hosts: false };
     for path in files {
         let Some(text) = guest.file(&path)? else { continue };
-        match yaml::parse(&text) {
-            Ok(Some(root)) => {
-                // Later files replace what earlier ones say (cloud-init's merge of system files).
-                if let Some(said) = root.get("network") {
-                    let config = said.get("config").and_then(yaml::Node::as_str);
-                    network = config != Some("disabled");
-                }
-                if let Some(said) = root.get("manual_cache_clean").and_then(yaml::Node::as_bool) {
-                    trusts_cache = said;
-                }
-            }
-            Ok(None) => {}
+        let root = match yaml::parse(&text) {
+            Ok(Some(root)) => root,
+            Ok(None) => continue,
             Err(error) => {
                 doubts.push(format!("{path}:{}: {}", error.line, error.reason));
-                return Ok(false);
+                return Ok(None);
             }
+        };
+        // Later files replace what earlier ones say (cloud-init's merge of system files).
+        if let Some(network) = root.get("network") {
+            let config = network.get("config").and_then(yaml::Node::as_str);
+            said.network = config != Some("disabled");
+        }
+        if let Some(trusts) = root.get("manual_cache_clean").and_then(yaml::Node::as_bool) {
+            said.trusts_cache = trusts;
+        }
+        if let Some(hosts) = root.get("manage_etc_hosts") {
+            said.hosts = hosts.as_bool() == Some(true) || hosts.as_str() == Some("template");
         }
     }
-    Ok(network && !trusts_cache)
+    said.network &= by_kernel.is_none();
+    Ok(Some(said))
 }
 
-/// Whether the running kernel's command line turns it off.
-fn said_by_kernel(guest: &Guest) -> Fact<bool> {
-    let Some(kernel) = guest.kernel() else { return Ok(false) };
+/// The word of the running kernel's command line that turns it, or its network part, off.
+fn said_by_kernel(guest: &Guest) -> Fact<Option<&'static str>> {
+    let Some(kernel) = guest.kernel() else { return Ok(None) };
     let text = kernel.proc("/cmdline")?.unwrap_or_default();
-    Ok(text
-        .split(u8::is_ascii_whitespace)
-        .any(|word| matches!(word, b"cloud-init=disabled" | b"network-config=disabled")))
+    let has = |word: &str| text.split(u8::is_ascii_whitespace).any(|w| w == word.as_bytes());
+    Ok(["cloud-init=disabled", "network-config=disabled"].into_iter().find(|word| has(word)))
 }
 
 /// Whether a file is one that cloud-init writes, by its name or by what it says of itself.

@@ -6,11 +6,15 @@
 mod cards;
 mod cloud;
 mod files;
+mod leases;
 mod managers;
+
+use std::net::IpAddr;
 
 use super::{Fact, Guest, keep};
 use crate::model::{ByteString, Edit, GuestPath, LineChange};
-use crate::parse::net::{Change, Kind, Profile, Repair, To};
+use crate::parse::net::lease::Lease;
+use crate::parse::net::{Change, Fixed, Kind, Profile, Repair, To};
 
 pub use cards::Card;
 pub use managers::Managers;
@@ -84,6 +88,8 @@ pub struct Network {
     pub managers: Managers,
     /// Every profile that one of them reads, in the order of the files.
     pub connections: Vec<Connection>,
+    /// The leases that DHCP clients have noted, each the last of its file.
+    pub leases: Vec<Lease>,
     /// What could not be read, with path and line.
     pub doubts: Vec<String>,
 }
@@ -92,6 +98,20 @@ impl Network {
     /// The card of that name.
     pub fn card(&self, name: &[u8]) -> Option<&Card> {
         self.cards.iter().flatten().find(|card| card.name.as_bytes() == name)
+    }
+
+    /// The addresses that this instance has and a new one does not: those of its cards, and those that
+    /// its configuration and its leases name.
+    pub fn own_addresses(&self) -> Vec<IpAddr> {
+        let held = self.cards.iter().flatten().flat_map(|card| card.addresses.iter().flatten());
+        let mut own: Vec<IpAddr> = held.map(|address| address.address).collect();
+        for connection in &self.connections {
+            if self.is_about_a_card(&connection.profile) {
+                own.extend(connection.profile.fixed.iter().filter_map(Fixed::address));
+            }
+        }
+        own.extend(self.leases.iter().filter_map(|lease| lease.address));
+        own
     }
 
     /// Whether a profile is about a card of the guest, or about something that stands on one. What
@@ -205,6 +225,14 @@ impl Guest {
     pub fn network(&self) -> Fact<&Network> {
         keep(&self.facts.network, || read(self))
     }
+
+    /// Whether cloud-init writes /etc/hosts anew at every boot (`manage_etc_hosts`).
+    ///
+    /// # Errors
+    /// As [`Guest::network`].
+    pub fn rewrites_hosts(&self, doubts: &mut Vec<String>) -> Fact<bool> {
+        cloud::rewrites_hosts(self, doubts)
+    }
 }
 
 fn read(guest: &Guest) -> Fact<Network> {
@@ -216,6 +244,7 @@ fn read(guest: &Guest) -> Fact<Network> {
         network.others = others;
     }
     files::read(guest, &mut network)?;
+    network.leases = leases::read(guest, &mut network.doubts);
     Ok(network)
 }
 
