@@ -34,6 +34,9 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
+    /// `[metadata]`.
+    #[serde(default)]
+    pub metadata: MetadataSettings,
     /// `[selinux]`.
     #[serde(default)]
     pub selinux: Selinux,
@@ -343,5 +346,12 @@ textfile = "/var/lib/prometheus/node-exporter/guestprep.prom"
         config.merge(later);
         assert_eq!(config.mounts.data_disks, Some(DataDisks::Keep));
         assert_eq!(config.mounts.umount, Some(Umount::Never));
+        assert_eq!(
+            config.metadata.policy(),
+            MetadataPolicy::At("http://127.0.0.1:8080".to_owned())
+        );
+        let off = Config::parse(Path::new("e"), "[metadata]\nenabled = false\n").unwrap();
+        config.merge(off);
+        assert_eq!(config.metadata.policy(), MetadataPolicy::Never);
     }
 }

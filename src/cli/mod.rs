@@ -11,6 +11,7 @@ mod dns;
 mod exit;
 mod explain;
 mod generate;
+mod kdump;
 mod list;
 mod mitigations;
 mod plan;
@@ -18,7 +19,9 @@ mod prepare;
 mod rollback;
 mod runs;
 mod setup;
+mod swap;
 mod umount;
+mod wishes;
 
 use std::process::ExitCode;
 

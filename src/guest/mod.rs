@@ -30,6 +30,7 @@ mod services;
 mod sshd;
 mod swap;
 mod system_disk;
+mod time_sync;
 mod unit_files;
 mod units;
 
@@ -68,6 +69,7 @@ pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
+pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.

@@ -110,6 +110,18 @@ pub enum SwapPolicy {
     Size(u64),
 }
 
+/// `[metadata]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetadataPolicy {
+    /// A guest that runs on ECS asks the address that ECS has it at.
+    #[default]
+    Ask,
+    /// It asks this address, `http://HOST[:PORT]`.
+    At(String),
+    /// It is not asked.
+    Never,
+}
+
 /// `[kdump] want`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -18,6 +18,7 @@ mod error;
 mod host;
 mod kernel;
 mod lock;
+mod metadata;
 mod processes;
 mod root;
 mod runner;
@@ -38,6 +39,7 @@ pub use host::{
 };
 pub use kernel::Kernel;
 pub use lock::Lock;
+pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use processes::{Hold, Holder};
 pub use root::{FsUse, Root};
 pub use runner::{Output, Runner};
