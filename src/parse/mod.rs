@@ -4,6 +4,7 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod apt_sources;
 pub mod bls;
 pub mod cloud_config;
 pub mod cloud_swap;

@@ -42,11 +42,13 @@ mod network_mount;
 mod partition_layout;
 mod qemu_guest_agent;
 mod release_file_altered;
+mod repository_dead;
 mod resolver_options;
 mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
 mod root_not_growable;
+mod security_package_old;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
@@ -109,10 +111,12 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "partition-layout", judge: partition_layout::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "repository-dead", judge: repository_dead::judge },
     Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "root-not-growable", judge: root_not_growable::judge },
+    Probe { id: "security-package-old", judge: security_package_old::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
