@@ -9,6 +9,7 @@ mod address_static;
 mod boot_script_mount;
 mod crypttab_data_disk;
 mod data_disk_mounted;
+mod dhcp_client_dead;
 mod disk_full;
 mod dns_no_single_request_reopen;
 mod driver_nvme;
@@ -26,6 +27,7 @@ mod hosts_own_address;
 mod image_size;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
+mod neighbour_table_small;
 mod network_mount;
 mod release_file_altered;
 mod resolver_options;
@@ -58,6 +60,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
+    Probe { id: "dhcp-client-dead", judge: dhcp_client_dead::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
     Probe { id: "driver-nvme", judge: driver_nvme::judge },
@@ -73,6 +76,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
+    Probe { id: "neighbour-table-small", judge: neighbour_table_small::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
