@@ -13,19 +13,24 @@ use std::{env, fs};
 #[allow(dead_code)]
 mod schema;
 
-use schema::{CheckFile, FaqFile, ProfileFile, QuestionFile, RuleFile, TextsFile};
+use schema::{CheckFile, DefectFile, FaqFile, ProfileFile, QuestionFile, RuleFile, TextsFile};
 
 fn main() {
     println!("cargo::rerun-if-changed=checks");
     println!("cargo::rerun-if-changed=src/catalog/schema.rs");
     let mut code = String::new();
+    let mut defects = "/// Every known defect, in the order of the table.\n\
+        pub const DEFECTS: &[Defect] = &[\n"
+        .to_owned();
     code.push_str(
         "/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n",
     );
     for path in toml_files(Path::new("checks")) {
         let check: CheckFile = read(&path);
         push_check(&mut code, &path, &check);
+        check.defect.iter().for_each(|row| push_defect(&mut defects, &path, &check, row));
     }
+    defects.push_str("];\n");
     code.push_str(
         "];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n",
     );
@@ -44,6 +49,7 @@ fn main() {
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(out.join("catalogue.rs"), code).expect("OUT_DIR is writable");
+    fs::write(out.join("defects.rs"), defects).expect("OUT_DIR is writable");
 }
 
 fn toml_files(directory: &Path) -> Vec<PathBuf> {
@@ -121,6 +127,25 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
     }
     writeln!(code, "], en: {}, zh: {} }},", texts(&check.en), texts(&check.zh))
         .expect("a String takes all");
+}
+
+fn push_defect(code: &mut String, path: &Path, check: &CheckFile, row: &DefectFile) {
+    let (path, key) = (path.display(), &row.key);
+    assert!(check.findings.contains_key(key), "{path}: [findings] does not declare `{key}`");
+    let has_range = row.from.is_some() && row.before.is_some();
+    assert!(has_range == row.kernels.is_empty(), "{path}: `{key}` has kernels, or from and before");
+    assert!(row.with.as_deref().is_none_or(|with| with == "nfs"), "{path}: `{key}`: with is `nfs`");
+    assert!(!row.os.is_empty() && !row.source.is_empty(), "{path}: `{key}` has no os or source");
+    writeln!(
+        code,
+        "Defect {{ key: {key:?}, os: &{:?}, kernels: &{:?}, range: {:?}, with_nfs: {}, without: {:?} }},",
+        row.os,
+        row.kernels,
+        row.from.as_ref().zip(row.before.as_ref()),
+        row.with.is_some(),
+        row.without,
+    )
+    .expect("a String takes all");
 }
 
 fn texts(texts: &TextsFile) -> String {

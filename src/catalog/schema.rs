@@ -27,10 +27,36 @@ pub struct CheckFile {
     pub fix: Option<FixFile>,
     /// Every message key that its probe files.
     pub findings: BTreeMap<String, FindingFile>,
+    /// The rows of a table of known defects, for the check that judges by one.
+    #[serde(default)]
+    pub defect: Vec<DefectFile>,
     /// English.
     pub en: TextsFile,
     /// Chinese.
     pub zh: TextsFile,
+}
+
+/// `[[defect]]`: kernels that are known to be bad.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DefectFile {
+    /// The message key.
+    pub key: String,
+    /// The distributions, as os-release names them in `ID`.
+    pub os: Vec<String>,
+    /// Releases, each with all builds of it.
+    #[serde(default)]
+    pub kernels: Vec<String>,
+    /// The first release of a range.
+    pub from: Option<String>,
+    /// The release that ends it and is not in it.
+    pub before: Option<String>,
+    /// What it shows itself with alone: `nfs`.
+    pub with: Option<String>,
+    /// A kernel argument that avoids it.
+    pub without: Option<String>,
+    /// Who says so.
+    pub source: String,
 }
 
 /// `[rule]`: the closed set of ways to judge.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use similar::TextDiff;
 
+use super::arguments;
 use super::line::{self, Wishes};
 use super::mount_order;
 use crate::guest::{FileKind, Guest, Unknown};
@@ -47,6 +48,18 @@ pub enum ComposeError {
     FileConflict {
         /// The file.
         path: GuestPath,
+        /// One check.
+        first: CheckId,
+        /// The other.
+        second: CheckId,
+    },
+    /// Two checks want different things of one kernel argument.
+    #[error(
+        "{argument}: {first} and {second} want different things of this kernel argument; leave one out with --skip"
+    )]
+    ArgumentConflict {
+        /// The argument.
+        argument: String,
         /// One check.
         first: CheckId,
         /// The other.
@@ -115,7 +128,7 @@ pub fn compose(
     profile: &str,
     edits: &[(CheckId, Edit)],
 ) -> Result<Plan, ComposeError> {
-    let wanted = sort(edits)?;
+    let wanted = sort(&arguments::expand(guest, edits)?)?;
     let mut steps = Vec::new();
     let mut made = BTreeSet::new();
     for (path, checks) in wanted.flags {

@@ -6,6 +6,7 @@
 //! cannot undo it lists. [`recover`] finishes whatever a killed run left. Only this module can
 //! write to a guest.
 
+mod arguments;
 mod compose;
 mod directory;
 mod execute;

@@ -57,6 +57,8 @@ pub enum Command {
     Disks(DisksArgs),
     /// Unmount, children first; says who holds what is busy; never lazy, never by force
     Umount(UmountArgs),
+    /// Mitigations of CPU defects such as Meltdown and Spectre: show them, switch them on or off
+    Mitigations(MitigationsArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
@@ -210,6 +212,35 @@ pub struct UmountArgs {
     /// Mount points, or devices whose mounts are meant
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<PathBuf>,
+}
+
+/// `mitigations`.
+#[derive(Debug, Args)]
+pub struct MitigationsArgs {
+    /// What is to be done
+    #[command(subcommand)]
+    pub command: MitigationsCommand,
+}
+
+/// The commands of `mitigations`.
+#[derive(Debug, Subcommand)]
+pub enum MitigationsCommand {
+    /// Show what the kernel says of each defect, and what is switched off now and at the next boot
+    Status(TargetArgs),
+    /// Take out every kernel argument that switches one off; the next reboot makes it so
+    On(SwitchArgs),
+    /// Put in the kernel arguments that switch them off; the next reboot makes it so
+    Off(SwitchArgs),
+}
+
+/// A switch that is thrown by name.
+#[derive(Debug, Args)]
+pub struct SwitchArgs {
+    /// Do it without a question
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
 }
 
 /// `explain`.

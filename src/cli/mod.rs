@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod generate;
 mod list;
+mod mitigations;
 mod plan;
 mod prepare;
 mod rollback;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Capture(args) => capture::run(&cli, args),
         Command::Disks(args) => disks::run(&cli, args),
         Command::Umount(args) => umount::run(&cli, args),
+        Command::Mitigations(args) => mitigations::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

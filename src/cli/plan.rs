@@ -72,6 +72,7 @@ pub fn refused(error: ComposeError) -> Trouble {
         ComposeError::Moved { .. } => Trouble::new(Exit::Failed, &error),
         ComposeError::Conflict { .. }
         | ComposeError::FileConflict { .. }
+        | ComposeError::ArgumentConflict { .. }
         | ComposeError::ServiceConflict { .. } => Trouble::usage(&error),
     }
 }

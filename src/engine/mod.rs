@@ -70,7 +70,11 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
     let mut waived = Vec::new();
     let mut edits = Vec::new();
     let mut undetermined = false;
-    for spec in CHECKS.iter().filter(|spec| settings.selection.takes(spec)) {
+    let selected = || CHECKS.iter().filter(|spec| settings.selection.takes(spec));
+    if selected().any(|spec| probe::READ_INITRAMFS.contains(&spec.id)) {
+        guest.read_ahead();
+    }
+    for spec in selected() {
         let Some(declared) = filing::declared_severity(spec, settings) else { continue };
         let verdict = judge(guest, spec);
         let filed = filing::file(spec, declared, verdict, settings);

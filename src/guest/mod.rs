@@ -10,17 +10,24 @@ mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
+mod initramfs;
+mod kdump;
+mod kernels;
 mod loader;
 mod metadata;
+mod mitigations;
 mod mounts;
+mod network;
 mod os;
 mod packages;
 mod place;
 mod release_files;
 mod resolver;
+mod root_argument;
 mod scripts;
 mod selinux;
 mod services;
+mod sshd;
 mod swap;
 mod system_disk;
 mod time_sync;
@@ -42,23 +49,30 @@ pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWIT
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use initramfs::{Initramfs, PackedFile};
+pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
+pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
+pub use mitigations::{Mitigations, Vulnerability};
 pub use mounts::{Mounts, OtherNamespace};
+pub use network::{Card, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
+pub use root_argument::RootArgument;
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Attributes, FileKind, FsUse, InodeFlags, Metadata};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -130,10 +144,16 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
+    kernels: OnceCell<Fact<Vec<BootKernel>>>,
+    modules: kernels::Modules,
+    images: initramfs::Images,
+    network: OnceCell<Fact<Network>>,
+    swap: OnceCell<Fact<SwapSpace>>,
+    kdump: OnceCell<Fact<Kdump>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
-    swap: OnceCell<Fact<SwapSpace>>,
     metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
+    sshd: OnceCell<Fact<Option<Sshd>>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
@@ -350,12 +370,29 @@ impl Guest {
         keep(&self.facts.swap, || swap::read(self))
     }
 
+    /// kdump: service, memory and the place for dumps.
+    ///
+    /// # Errors
+    /// When its configuration, the service or the boot loader's menu cannot be read.
+    pub fn kdump(&self) -> Fact<&Kdump> {
+        keep(&self.facts.kdump, || kdump::read(self))
+    }
+
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.
     ///
     /// # Errors
     /// When fstab, crypttab or units cannot be read.
     pub fn boot(&self) -> Fact<&Boot> {
         keep(&self.facts.boot, || boot::read(self))
+    }
+
+    /// The kernels that the boot loader's menu has; where there is no menu that is known, those in
+    /// /boot.
+    ///
+    /// # Errors
+    /// When /boot cannot be listed, and when a kernel of the menu does not tell its release.
+    pub fn kernels(&self) -> Fact<&[BootKernel]> {
+        keep(&self.facts.kernels, || kernels::find(self)).map(Vec::as_slice)
     }
 
     /// cloud-init; `None` when it is not installed.

@@ -91,8 +91,7 @@ fn describe(guest: &Guest, service: Service, kind: Kind) -> Fact<TimeDaemon> {
             break;
         }
     }
-    let mut daemon =
-        TimeDaemon { service, config, servers: Vec::new(), other: OtherSource::None };
+    let mut daemon = TimeDaemon { service, config, servers: Vec::new(), other: OtherSource::None };
     if kind == Kind::Timesyncd {
         read_timesyncd(guest, &mut daemon)?;
     } else {

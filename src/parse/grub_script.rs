@@ -5,11 +5,13 @@
 //! place in the text, so that an edit changes that word and nothing else. Never panics; what is no script is an error
 //! with its line.
 
+mod edit;
 mod lexer;
 
 use std::ops::Range;
 
 use super::lines::LineError;
+pub use edit::{Wanted, with_arguments};
 use lexer::{Lexer, Token};
 
 /// `if` and blocks may stand this deep in each other; grub-mkconfig writes two or three.

@@ -4,15 +4,24 @@
 //! sentence; it never does I/O of its own, and it never changes anything.
 
 mod absence;
+mod address_bound_to_mac;
+mod address_static;
+mod boot_config_missing;
+mod boot_device_name;
+mod boot_entry_broken;
 mod boot_script_mount;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
 mod cloud_init_broken;
+mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod disk_full;
 mod dns_no_single_request_reopen;
+mod driver_nvme;
+mod driver_virtio;
+mod drivers;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
@@ -22,8 +31,11 @@ mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
+mod hosts_own_address;
 mod image_facts;
 mod image_size;
+mod kdump_half_on;
+mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
@@ -36,6 +48,8 @@ mod root_multi_disk;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
+mod sshd_unreachable;
+mod static_kernel_arguments;
 mod swap_enabled;
 mod time_sync_missing;
 
@@ -57,15 +71,23 @@ pub struct Probe {
 
 /// Every probe, sorted by id.
 pub const PROBES: &[Probe] = &[
+    Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
+    Probe { id: "address-static", judge: address_static::judge },
+    Probe { id: "boot-config-missing", judge: boot_config_missing::judge },
+    Probe { id: "boot-device-name", judge: boot_device_name::judge },
+    Probe { id: "boot-entry-broken", judge: boot_entry_broken::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
     Probe { id: "cloud-init-broken", judge: cloud_init_broken::judge },
+    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
+    Probe { id: "driver-nvme", judge: driver_nvme::judge },
+    Probe { id: "driver-virtio", judge: driver_virtio::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
     Probe { id: "firewall-enabled", judge: firewall_enabled::judge },
@@ -75,7 +97,10 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "image-facts", judge: image_facts::judge },
+    Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
+    Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
@@ -86,9 +111,14 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
+    Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
     Probe { id: "time-sync-missing", judge: time_sync_missing::judge },
 ];
+
+/// The probes that ask what is inside an initramfs, which takes long enough to begin early.
+pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio"];
 
 /// The probe of that name.
 pub fn find(id: &str) -> Option<&'static Probe> {

@@ -132,6 +132,6 @@ impl Attributes {
 
 // The nanosecond field's type differs between rustix backends.
 #[allow(clippy::unnecessary_cast, clippy::cast_possible_wrap)]
-fn time(seconds: i64, nanoseconds: u64) -> Time {
+pub(super) fn time(seconds: i64, nanoseconds: u64) -> Time {
     Time { seconds, nanoseconds: nanoseconds as i64 }
 }

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod attributes;
+mod cache;
 mod clock;
 mod devices;
 mod dir;
@@ -21,10 +22,12 @@ mod metadata;
 mod processes;
 mod root;
 mod runner;
+mod stream;
 pub mod write;
 
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
+pub use cache::Cache;
 pub use clock::{Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
 pub use devices::Devices;
 pub use dir::Dir;
@@ -40,3 +43,4 @@ pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use processes::{Hold, Holder};
 pub use root::{FsUse, Root};
 pub use runner::{Output, Runner};
+pub use stream::{Stamp, Stream};

@@ -17,7 +17,7 @@ use pathrs::flags::OpenFlags;
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
-use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result};
+use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
 use crate::model::{ByteString, GuestPath};
 
 /// More names than this in one directory is not a guest's configuration.
@@ -116,6 +116,20 @@ impl Root {
             return Err(Error::new("read", path, ErrorKind::TooLarge, cause));
         }
         Ok(Some(content))
+    }
+
+    /// A regular file to be read as a stream, links followed; `None` when the path names nothing.
+    ///
+    /// # Errors
+    /// As [`Root::read`].
+    pub fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
+        let Some(file) = self.open_regular(path)? else { return Ok(None) };
+        let stream = Stream::new(file, path)?;
+        if stream.stamp().size > limit {
+            let cause = format!("it is larger than {limit} bytes");
+            return Err(Error::new("read", path, ErrorKind::TooLarge, cause));
+        }
+        Ok(Some(stream))
     }
 
     /// Open a regular file for reading, once it is known to be one.

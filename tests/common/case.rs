@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, Policy,
+    SelinuxPolicy, SwapPolicy, Umount,
 };
 use serde::Deserialize;
 
 use super::disks::{Device, Disks};
 use super::fixture::{Fixture, Manifest};
+use super::initramfs::Image;
 
 /// One `fixtures/checks/<check-id>/<case>/case.toml`.
 #[derive(Debug, Deserialize)]
@@ -60,6 +62,8 @@ pub struct Case {
     flags: std::collections::BTreeMap<PathBuf, Vec<String>>,
     #[serde(default)]
     xattrs: std::collections::BTreeMap<PathBuf, std::collections::BTreeMap<String, String>>,
+    #[serde(default)]
+    initramfs: Vec<Image>,
 }
 
 /// How the guest is looked at.
@@ -116,7 +120,10 @@ pub struct CasePolicy {
     dns: DnsPolicy,
     selinux: SelinuxPolicy,
     swap: SwapPolicy,
+    mitigations: MitigationsPolicy,
     kdump: KdumpPolicy,
+    fixed_address: FixedAddress,
+    own_hosts: OwnHosts,
 }
 
 impl Case {
@@ -145,6 +152,7 @@ impl Case {
             owners: self.owners.clone(),
             flags: self.flags.clone(),
             xattrs: self.xattrs.clone(),
+            initramfs: self.initramfs.clone(),
         });
         fixture
     }
@@ -182,8 +190,11 @@ impl From<CasePolicy> for Policy {
             dns: policy.dns,
             selinux: policy.selinux,
             swap: policy.swap,
+            mitigations: policy.mitigations,
             kdump: policy.kdump,
-            ..Policy::default()
+            fixed_address: policy.fixed_address,
+            own_hosts: policy.own_hosts,
+            metadata: guestprep::model::MetadataPolicy::default(),
         }
     }
 }

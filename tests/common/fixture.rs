@@ -16,6 +16,8 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
+use super::initramfs::Image;
+
 /// What git cannot hold of a tree: `manifest.toml` of a distribution, a part of `case.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -30,6 +32,8 @@ pub struct Manifest {
     pub flags: BTreeMap<PathBuf, Vec<String>>,
     /// Extended attributes by name.
     pub xattrs: BTreeMap<PathBuf, BTreeMap<String, String>>,
+    /// Initramfs images, packed from what is named.
+    pub initramfs: Vec<Image>,
 }
 
 /// A copy of a fixture; it goes when this goes.
@@ -116,6 +120,9 @@ impl Fixture {
     pub fn apply(&mut self, manifest: &Manifest) {
         for path in &manifest.empty_dirs {
             fs::create_dir_all(self.root.join(path)).expect("an empty directory");
+        }
+        for image in &manifest.initramfs {
+            image.make(&self.root);
         }
         for (path, owner) in &manifest.owners {
             let (uid, gid) = owner.split_once(':').expect("uid:gid");

@@ -6,4 +6,5 @@ pub mod case;
 pub mod digest;
 pub mod disks;
 pub mod fixture;
+pub mod initramfs;
 pub mod repair;

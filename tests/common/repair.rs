@@ -107,7 +107,8 @@ fn findings(verdict: Verdict) -> Vec<Finding> {
     }
 }
 
-fn is_of_files(edit: &Edit) -> bool {
+/// Whether an edit is one of files: mounts and swaps of a recorded guest are only text.
+pub fn is_of_files(edit: &Edit) -> bool {
     !matches!(edit, Edit::Unmount(_) | Edit::SwapOff { .. })
 }
 

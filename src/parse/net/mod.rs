@@ -8,6 +8,7 @@
 pub mod ifcfg;
 pub mod interfaces;
 pub mod keyfile;
+pub mod lease;
 pub mod netplan;
 pub mod networkd;
 pub mod persistent_net;
@@ -77,6 +78,12 @@ impl Fixed {
     /// An address as written, with or without its prefix.
     pub fn new(line: usize, value: &[u8]) -> Fixed {
         Fixed { line, value: value.to_vec(), is_v6: value.contains(&b':') }
+    }
+
+    /// The address without its prefix; `None` where it is none.
+    pub fn address(&self) -> Option<std::net::IpAddr> {
+        let text = std::str::from_utf8(&self.value).ok()?;
+        text.split('/').next()?.trim().parse().ok()
     }
 }
 
