@@ -18,7 +18,10 @@ pub use digest::{Sha256, digest_of, sha256_hex};
 pub use edit::{Edit, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
-pub use policy::{DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount};
+pub use policy::{
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
+    Policy, SelinuxPolicy, SwapPolicy, Umount,
+};
 pub use report::{
     CheckResult, Decision, GuestInfo, GuestOs, Remedy, RemedyKind, Report, ReportedFinding,
     Summary, Tool, VerdictName, Waived,

@@ -26,6 +26,49 @@ pub struct Policy {
     pub swap: SwapPolicy,
     /// What becomes of kdump.
     pub kdump: KdumpPolicy,
+    /// What becomes of addresses that the configuration fixes.
+    pub fixed_address: FixedAddress,
+    /// What becomes of lines of /etc/hosts that name this instance.
+    pub own_hosts: OwnHosts,
+    /// Whether and where the metadata service is asked.
+    pub metadata: MetadataPolicy,
+    /// What becomes of mitigations of CPU defects that are switched off, or on.
+    pub mitigations: MitigationsPolicy,
+}
+
+/// `[network] static`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FixedAddress {
+    /// They are reported and stay.
+    #[default]
+    Keep,
+    /// The interfaces ask for their addresses by DHCP.
+    Dhcp,
+}
+
+/// `[network] own-hosts`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnHosts {
+    /// They are reported and stay.
+    #[default]
+    Keep,
+    /// They are commented out.
+    Drop,
+}
+
+/// `[mitigations] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MitigationsPolicy {
+    /// As they are: those that are switched off are reported.
+    #[default]
+    Keep,
+    /// On: no argument of the kernel switches one off.
+    On,
+    /// Off, for speed.
+    Off,
 }
 
 /// `[selinux] want`.
@@ -67,6 +110,18 @@ pub enum SwapPolicy {
     Keep,
     /// At least so many bytes of it are wanted.
     Size(u64),
+}
+
+/// `[metadata]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetadataPolicy {
+    /// A guest that runs on ECS asks the address that ECS has it at.
+    #[default]
+    Ask,
+    /// It asks this address, `http://HOST[:PORT]`.
+    At(String),
+    /// It is not asked.
+    Never,
 }
 
 /// `[kdump] want`.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, KdumpPolicy, Policy, SelinuxPolicy, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, Policy,
+    SelinuxPolicy, SwapPolicy, Umount,
 };
 use serde::Deserialize;
 
@@ -119,7 +120,10 @@ pub struct CasePolicy {
     dns: DnsPolicy,
     selinux: SelinuxPolicy,
     swap: SwapPolicy,
+    mitigations: MitigationsPolicy,
     kdump: KdumpPolicy,
+    fixed_address: FixedAddress,
+    own_hosts: OwnHosts,
 }
 
 impl Case {
@@ -186,7 +190,12 @@ impl From<CasePolicy> for Policy {
             dns: policy.dns,
             selinux: policy.selinux,
             swap: policy.swap,
+            mitigations: policy.mitigations,
             kdump: policy.kdump,
+            fixed_address: policy.fixed_address,
+            own_hosts: policy.own_hosts,
+            // No case asks the service.
+            ..Policy::default()
         }
     }
 }

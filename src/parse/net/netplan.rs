@@ -3,9 +3,7 @@
 //! Read through [`crate::parse::yaml`]; changed by whole lines only. A definition that is written on one line
 //! (`eth0: {dhcp4: no, ...}`), or that has anchors in it, is left to a person.
 
-use super::{
-    Change, Configuration, Fixed, Kind, Lines, Mac, Profile, Repair, To, is_local, is_mac,
-};
+use super::{Change, Configuration, Fixed, Kind, Lines, Mac, Profile, To, is_local, is_mac};
 use crate::parse::lines::LineError;
 use crate::parse::yaml::{self, Node, Value};
 
@@ -218,7 +216,7 @@ fn is_card_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::apply;
+    use super::super::{Repair, apply};
     use super::*;
     use proptest::prelude::*;
 

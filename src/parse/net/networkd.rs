@@ -3,9 +3,7 @@
 //! Their syntax is that of units ([`super::super::unit`]); what the keys mean is in systemd.network(5) and
 //! systemd.link(5).
 
-use super::{
-    Change, Configuration, Fixed, Kind, Lines, Mac, Profile, Repair, To, is_local, is_mac,
-};
+use super::{Change, Configuration, Fixed, Kind, Lines, Mac, Profile, To, is_local, is_mac};
 use crate::parse::unit::{Assignment, Content, UnitFile};
 
 /// Reads a `.network` file or a drop-in of one. It holds one profile.
@@ -199,7 +197,7 @@ impl File<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::apply;
+    use super::super::{Repair, apply};
     use super::*;
     use proptest::prelude::*;
 
