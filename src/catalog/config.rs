@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, SelinuxPolicy,
-    Severity, SwapPolicy, Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
+    SelinuxPolicy, Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -34,6 +34,9 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
+    /// `[metadata]`.
+    #[serde(default)]
+    pub metadata: MetadataSettings,
     /// `[selinux]`.
     #[serde(default)]
     pub selinux: Selinux,
@@ -137,6 +140,27 @@ pub struct Network {
     pub own_hosts: Option<OwnHosts>,
 }
 
+/// `[metadata]`: the cloud's metadata service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MetadataSettings {
+    /// `false`: never asked.
+    pub enabled: Option<bool>,
+    /// Where it is, `http://HOST[:PORT]`.
+    pub address: Option<String>,
+}
+
+impl MetadataSettings {
+    /// What the two keys want together.
+    pub fn policy(&self) -> MetadataPolicy {
+        match (self.enabled, &self.address) {
+            (Some(false), _) => MetadataPolicy::Never,
+            (_, Some(address)) => MetadataPolicy::At(address.clone()),
+            (_, None) => MetadataPolicy::Ask,
+        }
+    }
+}
+
 /// `[clean]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -217,6 +241,8 @@ impl Config {
         over(&mut self.mounts.umount, later.mounts.umount);
         over(&mut self.mounts.system, later.mounts.system);
         over(&mut self.mounts.clear_flags, later.mounts.clear_flags);
+        over(&mut self.metadata.enabled, later.metadata.enabled);
+        over(&mut self.metadata.address, later.metadata.address);
         over(&mut self.mitigations.want, later.mitigations.want);
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
@@ -315,6 +341,9 @@ umount = "never"
 system = ["UUID=1234", "/srv"]
 [mitigations]
 want = "on"
+[metadata]
+enabled = true
+address = "http://127.0.0.1:8080"
 [swap]
 want = { size = "2GiB" }
 [kdump]
@@ -343,5 +372,12 @@ textfile = "/var/lib/prometheus/node-exporter/guestprep.prom"
         config.merge(later);
         assert_eq!(config.mounts.data_disks, Some(DataDisks::Keep));
         assert_eq!(config.mounts.umount, Some(Umount::Never));
+        assert_eq!(
+            config.metadata.policy(),
+            MetadataPolicy::At("http://127.0.0.1:8080".to_owned())
+        );
+        let off = Config::parse(Path::new("e"), "[metadata]\nenabled = false\n").unwrap();
+        config.merge(off);
+        assert_eq!(config.metadata.policy(), MetadataPolicy::Never);
     }
 }

@@ -61,6 +61,10 @@ pub enum Command {
     Umount(UmountArgs),
     /// Mitigations of CPU defects such as Meltdown and Spectre: show them, switch them on or off
     Mitigations(MitigationsArgs),
+    /// Show swap and where it comes from; turn it off or on, or make a swap file
+    Swap(SwapArgs),
+    /// Show kdump: package, service, memory, place for dumps; turn all of it on or off
+    Kdump(KdumpArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
@@ -287,6 +291,111 @@ pub struct SwitchArgs {
     pub yes: bool,
     #[command(flatten)]
     pub target: TargetArgs,
+}
+
+/// `swap`.
+#[derive(Debug, Args)]
+pub struct SwapArgs {
+    #[command(subcommand)]
+    pub command: SwapCommand,
+}
+
+/// What `swap` does.
+#[derive(Debug, Subcommand)]
+pub enum SwapCommand {
+    /// Show every swap, what turns it on, and what a new instance from the image does with it
+    Status(SwapStatusArgs),
+    /// Stop swapping, now and at every boot; refuses when memory would not hold what is swapped
+    Off(SwapOffArgs),
+    /// Swap to what is configured, and to what `swap off` commented out
+    On(SwapOnArgs),
+    /// Make a swap file of this size, and swap to it now and at every boot
+    Size(SwapSizeArgs),
+}
+
+/// `swap status`.
+#[derive(Debug, Args)]
+pub struct SwapStatusArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `swap off`.
+#[derive(Debug, Args)]
+pub struct SwapOffArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `swap on`.
+#[derive(Debug, Args)]
+pub struct SwapOnArgs {
+    /// Where the journal lies [default: /var/lib/guestprep]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `swap size`.
+#[derive(Debug, Args)]
+pub struct SwapSizeArgs {
+    /// The size: `2GiB`, `512MiB`
+    pub size: String,
+    /// The file to make [default: /swapfile]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Where the journal lies [default: /var/lib/guestprep]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `kdump`.
+#[derive(Debug, Args)]
+pub struct KdumpArgs {
+    #[command(subcommand)]
+    pub command: KdumpCommand,
+}
+
+/// What `kdump` does.
+#[derive(Debug, Subcommand)]
+pub enum KdumpCommand {
+    /// Show package, service, memory and the place for dumps
+    Status(KdumpStatusArgs),
+    /// Enable the service, ask for memory, and have dumps go to the system disk
+    On(KdumpSwitchArgs),
+    /// Disable the service and ask for no memory
+    Off(KdumpSwitchArgs),
+}
+
+/// `kdump status`.
+#[derive(Debug, Args)]
+pub struct KdumpStatusArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// `kdump on` and `kdump off`.
+#[derive(Debug, Args)]
+pub struct KdumpSwitchArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `explain`.

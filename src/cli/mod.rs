@@ -11,6 +11,7 @@ mod dns;
 mod exit;
 mod explain;
 mod generate;
+mod kdump;
 mod list;
 mod mitigations;
 mod plan;
@@ -18,7 +19,9 @@ mod prepare;
 mod rollback;
 mod runs;
 mod setup;
+mod swap;
 mod umount;
+mod wishes;
 
 use std::process::ExitCode;
 
@@ -44,6 +47,8 @@ pub fn main() -> ExitCode {
         Command::Dns(args) => dns::run(&cli, args),
         Command::Umount(args) => umount::run(&cli, args),
         Command::Mitigations(args) => mitigations::run(&cli, args),
+        Command::Swap(args) => swap::run(&cli, args),
+        Command::Kdump(args) => kdump::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

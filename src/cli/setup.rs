@@ -77,6 +77,7 @@ impl Choice {
             dns: self.config.dns.single_request_reopen.unwrap_or_default(),
             selinux: self.config.selinux.want.unwrap_or_default(),
             swap: self.config.swap.want.unwrap_or_default(),
+            metadata: self.config.metadata.policy(),
             mitigations: self.config.mitigations.want.unwrap_or_default(),
             kdump: self.config.kdump.want.unwrap_or_default(),
             fixed_address: self.config.network.fixed.unwrap_or_default(),

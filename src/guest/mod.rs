@@ -14,6 +14,7 @@ mod initramfs;
 mod kdump;
 mod kernels;
 mod loader;
+mod metadata;
 mod mitigations;
 mod mounts;
 mod network;
@@ -30,6 +31,7 @@ mod services;
 mod sshd;
 mod swap;
 mod system_disk;
+mod time_sync;
 mod unit_files;
 mod units;
 
@@ -68,10 +70,11 @@ pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
+pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -149,6 +152,7 @@ struct Facts {
     network: OnceCell<Fact<Network>>,
     swap: OnceCell<Fact<SwapSpace>>,
     kdump: OnceCell<Fact<Kdump>>,
+    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
     sshd: OnceCell<Fact<Option<Sshd>>>,

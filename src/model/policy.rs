@@ -30,6 +30,8 @@ pub struct Policy {
     pub fixed_address: FixedAddress,
     /// What becomes of lines of /etc/hosts that name this instance.
     pub own_hosts: OwnHosts,
+    /// Whether and where the metadata service is asked.
+    pub metadata: MetadataPolicy,
     /// What becomes of mitigations of CPU defects that are switched off, or on.
     pub mitigations: MitigationsPolicy,
 }
@@ -108,6 +110,18 @@ pub enum SwapPolicy {
     Keep,
     /// At least so many bytes of it are wanted.
     Size(u64),
+}
+
+/// `[metadata]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetadataPolicy {
+    /// A guest that runs on ECS asks the address that ECS has it at.
+    #[default]
+    Ask,
+    /// It asks this address, `http://HOST[:PORT]`.
+    At(String),
+    /// It is not asked.
+    Never,
 }
 
 /// `[kdump] want`.

@@ -47,6 +47,7 @@ pub mod source;
 pub mod sshd_config;
 pub mod superblock;
 pub mod swaps;
+pub mod time_sources;
 pub mod timespan;
 pub mod unit;
 pub mod unit_name;

@@ -13,6 +13,7 @@ mod boot_script_mount;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
+mod cloud_init_broken;
 mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
@@ -31,16 +32,19 @@ mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod hosts_own_address;
+mod image_facts;
 mod image_size;
 mod kdump_half_on;
 mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod network_mount;
+mod partition_layout;
 mod qemu_guest_agent;
 mod release_file_altered;
 mod repository_dead;
 mod resolver_options;
+mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
 mod root_not_growable;
@@ -51,6 +55,7 @@ mod shadow_locked;
 mod sshd_unreachable;
 mod static_kernel_arguments;
 mod swap_enabled;
+mod time_sync_missing;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -79,6 +84,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
+    Probe { id: "cloud-init-broken", judge: cloud_init_broken::judge },
     Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
@@ -95,15 +101,18 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
+    Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "partition-layout", judge: partition_layout::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
     Probe { id: "repository-dead", judge: repository_dead::judge },
+    Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "root-not-growable", judge: root_not_growable::judge },
@@ -113,6 +122,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
     Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
+    Probe { id: "time-sync-missing", judge: time_sync_missing::judge },
 ];
 
 /// The probes that ask what is inside an initramfs, which takes long enough to begin early.
