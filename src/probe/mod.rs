@@ -17,6 +17,7 @@ mod cloud_init_broken;
 mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
+mod dhcp_client_dead;
 mod disk_full;
 mod dns_no_single_request_reopen;
 mod driver_nvme;
@@ -38,6 +39,7 @@ mod kdump_half_on;
 mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
+mod neighbour_table_small;
 mod network_mount;
 mod partition_layout;
 mod qemu_guest_agent;
@@ -88,6 +90,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
+    Probe { id: "dhcp-client-dead", judge: dhcp_client_dead::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
     Probe { id: "driver-nvme", judge: driver_nvme::judge },
@@ -107,6 +110,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
+    Probe { id: "neighbour-table-small", judge: neighbour_table_small::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
     Probe { id: "partition-layout", judge: partition_layout::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
