@@ -216,13 +216,14 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 9] = [
+    const ACTIONS: [&str; 10] = [
         "edit-file",
         "write-file",
         "remove",
         "set-flags",
         "unmount",
         "swap-off",
+        "swap-file",
         "unit",
         "kernel-args",
         "run",
