@@ -13,19 +13,37 @@ use std::{env, fs};
 #[allow(dead_code)]
 mod schema;
 
-use schema::{CheckFile, FaqFile, ProfileFile, QuestionFile, RuleFile, TextsFile};
+use schema::{
+    CheckFile, DefectFile, FaqFile, FixedFile, ProfileFile, QuestionFile, ReleaseFile, RuleFile,
+    TextsFile,
+};
 
 fn main() {
     println!("cargo::rerun-if-changed=checks");
     println!("cargo::rerun-if-changed=src/catalog/schema.rs");
     let mut code = String::new();
+    let mut defects = "/// Every known defect, in the order of the table.\n\
+        pub const DEFECTS: &[Defect] = &[\n"
+        .to_owned();
+    let mut releases = "/// Every release that has ended, in the order of the table.\n\
+        pub const RELEASES: &[Release] = &[\n"
+        .to_owned();
+    let mut fixed = "/// Every fixed version, in the order of the table.\n\
+        pub const FIXED: &[Fixed] = &[\n"
+        .to_owned();
     code.push_str(
         "/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n",
     );
     for path in toml_files(Path::new("checks")) {
         let check: CheckFile = read(&path);
         push_check(&mut code, &path, &check);
+        check.defect.iter().for_each(|row| push_defect(&mut defects, &path, &check, row));
+        check.release.iter().for_each(|row| push_release(&mut releases, &path, row));
+        check.fixed.iter().for_each(|row| push_fixed(&mut fixed, &path, row));
     }
+    defects.push_str("];\n");
+    releases.push_str("];\n");
+    fixed.push_str("];\n");
     code.push_str(
         "];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n",
     );
@@ -44,6 +62,9 @@ fn main() {
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(out.join("catalogue.rs"), code).expect("OUT_DIR is writable");
+    fs::write(out.join("defects.rs"), defects).expect("OUT_DIR is writable");
+    fs::write(out.join("releases.rs"), releases).expect("OUT_DIR is writable");
+    fs::write(out.join("fixed.rs"), fixed).expect("OUT_DIR is writable");
 }
 
 fn toml_files(directory: &Path) -> Vec<PathBuf> {
@@ -121,6 +142,47 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
     }
     writeln!(code, "], en: {}, zh: {} }},", texts(&check.en), texts(&check.zh))
         .expect("a String takes all");
+}
+
+fn push_defect(code: &mut String, path: &Path, check: &CheckFile, row: &DefectFile) {
+    let (path, key) = (path.display(), &row.key);
+    assert!(check.findings.contains_key(key), "{path}: [findings] does not declare `{key}`");
+    let has_range = row.from.is_some() && row.before.is_some();
+    assert!(has_range == row.kernels.is_empty(), "{path}: `{key}` has kernels, or from and before");
+    assert!(row.with.as_deref().is_none_or(|with| with == "nfs"), "{path}: `{key}`: with is `nfs`");
+    assert!(!row.os.is_empty() && !row.source.is_empty(), "{path}: `{key}` has no os or source");
+    writeln!(
+        code,
+        "Defect {{ key: {key:?}, os: &{:?}, kernels: &{:?}, range: {:?}, with_nfs: {}, without: {:?} }},",
+        row.os,
+        row.kernels,
+        row.from.as_ref().zip(row.before.as_ref()),
+        row.with.is_some(),
+        row.without,
+    )
+    .expect("a String takes all");
+}
+
+fn push_release(code: &mut String, path: &Path, row: &ReleaseFile) {
+    let is_full = !row.os.is_empty() && !row.hosts.is_empty() && !row.source.is_empty();
+    assert!(is_full, "{}: a release has no os, hosts or source", path.display());
+    writeln!(
+        code,
+        "Release {{ os: &{:?}, version: {}, ended: {:?}, hosts: &{:?}, instead: {:?} }},",
+        row.os, row.version, row.ended, row.hosts, row.instead,
+    )
+    .expect("a String takes all");
+}
+
+fn push_fixed(code: &mut String, path: &Path, row: &FixedFile) {
+    let is_full = !row.os.is_empty() && !row.cve.is_empty() && !row.source.is_empty();
+    assert!(is_full, "{}: a fixed version has no os, cve or source", path.display());
+    writeln!(
+        code,
+        "Fixed {{ os: &{:?}, version: {}, package: {:?}, fixed: {:?}, since: {:?}, cve: {:?} }},",
+        row.os, row.version, row.package, row.fixed, row.since, row.cve,
+    )
+    .expect("a String takes all");
 }
 
 fn texts(texts: &TextsFile) -> String {

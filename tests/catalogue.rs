@@ -15,7 +15,7 @@ use guestprep::catalog::{CHECKS, Rule, Texts};
 use guestprep::probe::PROBES;
 
 /// What no recorded guest can show, and where it is tested instead: check, verdict or key, place.
-const ELSEWHERE: [(&str, &str, &str); 13] = [
+const ELSEWHERE: [(&str, &str, &str); 14] = [
     // A recorded process holds nothing.
     ("data-disk-mounted", "busy", "tests/live/busy.rs"),
     // How full a filesystem is only statvfs(2) of a real one says.
@@ -33,6 +33,8 @@ const ELSEWHERE: [(&str, &str, &str); 13] = [
     ("filesystem-errors", "needs-repair", "src/probe/filesystem_errors.rs"),
     ("filesystem-features", "ext4-64bit", "tests/mounted_tree.rs"),
     ("filesystem-features", "project-and-quota", "tests/mounted_tree.rs"),
+    // As with disk-full.
+    ("kdump-half-on", "space-low", "src/probe/kdump_half_on.rs"),
 ];
 
 /// The cases of a check, by the name of their folder.
@@ -205,7 +207,8 @@ fn why_remedy_and_reasons_are_whole_sentences() {
 fn is_command(text: &str) -> bool {
     let ends = |c: char| !c.is_ascii_lowercase() && !".-".contains(c);
     let first = text.split(ends).next().unwrap_or_default();
-    ["guestprep", "fstab", "systemd", "cloud-init", "swap", "mount", "rc.local"].contains(&first)
+    ["guestprep", "fstab", "systemd", "cloud-init", "kdump", "swap", "mount", "rc.local"]
+        .contains(&first)
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn rpm_orders_versions_alike() {
     let pairs = pairs("([01]:)?[1.0~^aAb]{1,5}-[01.a~^]{1,3}", 2000);
     let mut script = String::from("%{lua: ");
     for (left, right) in &pairs {
-        let _ = write!(script, "print(rpm.vercmp('{left}','{right}')..' ')\n");
+        let _ = writeln!(script, "print(rpm.vercmp('{left}','{right}')..' ')");
     }
     script.push('}');
     let output = Command::new("rpm").args(["--eval", &script]).output();

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, SelinuxPolicy, Severity, SwapPolicy,
-    Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
+    SelinuxPolicy, Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -22,6 +22,9 @@ pub struct Config {
     /// `[mounts]`.
     #[serde(default)]
     pub mounts: Mounts,
+    /// `[mitigations]`.
+    #[serde(default)]
+    pub mitigations: Mitigations,
     /// `[swap]`.
     #[serde(default)]
     pub swap: Swap,
@@ -31,12 +34,15 @@ pub struct Config {
     /// `[dns]`.
     #[serde(default)]
     pub dns: Dns,
-    /// `[network]`.
+    /// `[metadata]`.
     #[serde(default)]
-    pub network: Network,
+    pub metadata: MetadataSettings,
     /// `[selinux]`.
     #[serde(default)]
     pub selinux: Selinux,
+    /// `[network]`.
+    #[serde(default)]
+    pub network: Network,
     /// `[clean]`.
     #[serde(default)]
     pub clean: Clean,
@@ -60,6 +66,14 @@ pub struct Mounts {
     pub system: Option<Vec<String>>,
     /// Whether `prepare` may clear the immutable flag of a file that it has to edit.
     pub clear_flags: Option<bool>,
+}
+
+/// `[mitigations]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mitigations {
+    /// `keep`, `on` or `off`.
+    pub want: Option<MitigationsPolicy>,
 }
 
 /// `[swap]`.
@@ -107,6 +121,14 @@ pub struct Dns {
     pub single_request_reopen: Option<DnsPolicy>,
 }
 
+/// `[selinux]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Selinux {
+    /// `keep`, `disabled` or `relabel`.
+    pub want: Option<SelinuxPolicy>,
+}
+
 /// `[network]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -118,12 +140,25 @@ pub struct Network {
     pub own_hosts: Option<OwnHosts>,
 }
 
-/// `[selinux]`.
+/// `[metadata]`: the cloud's metadata service.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Selinux {
-    /// `keep`, `disabled` or `relabel`.
-    pub want: Option<SelinuxPolicy>,
+pub struct MetadataSettings {
+    /// `false`: never asked.
+    pub enabled: Option<bool>,
+    /// Where it is, `http://HOST[:PORT]`.
+    pub address: Option<String>,
+}
+
+impl MetadataSettings {
+    /// What the two keys want together.
+    pub fn policy(&self) -> MetadataPolicy {
+        match (self.enabled, &self.address) {
+            (Some(false), _) => MetadataPolicy::Never,
+            (_, Some(address)) => MetadataPolicy::At(address.clone()),
+            (_, None) => MetadataPolicy::Ask,
+        }
+    }
 }
 
 /// `[clean]`.
@@ -206,12 +241,15 @@ impl Config {
         over(&mut self.mounts.umount, later.mounts.umount);
         over(&mut self.mounts.system, later.mounts.system);
         over(&mut self.mounts.clear_flags, later.mounts.clear_flags);
+        over(&mut self.metadata.enabled, later.metadata.enabled);
+        over(&mut self.metadata.address, later.metadata.address);
+        over(&mut self.mitigations.want, later.mitigations.want);
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
+        over(&mut self.selinux.want, later.selinux.want);
         over(&mut self.network.fixed, later.network.fixed);
         over(&mut self.network.own_hosts, later.network.own_hosts);
-        over(&mut self.selinux.want, later.selinux.want);
         over(&mut self.clean.keep, later.clean.keep);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
@@ -301,17 +339,22 @@ profile = "share"
 data-disks = "nofail"
 umount = "never"
 system = ["UUID=1234", "/srv"]
+[mitigations]
+want = "on"
+[metadata]
+enabled = true
+address = "http://127.0.0.1:8080"
 [swap]
 want = { size = "2GiB" }
 [kdump]
 want = "keep"
 [dns]
 single-request-reopen = "auto"
+[selinux]
+want = "relabel"
 [network]
 static = "dhcp"
 own-hosts = "drop"
-[selinux]
-want = "relabel"
 [clean]
 keep = ["ssh-host-keys", "logs"]
 [checks.image-size]
@@ -329,5 +372,12 @@ textfile = "/var/lib/prometheus/node-exporter/guestprep.prom"
         config.merge(later);
         assert_eq!(config.mounts.data_disks, Some(DataDisks::Keep));
         assert_eq!(config.mounts.umount, Some(Umount::Never));
+        assert_eq!(
+            config.metadata.policy(),
+            MetadataPolicy::At("http://127.0.0.1:8080".to_owned())
+        );
+        let off = Config::parse(Path::new("e"), "[metadata]\nenabled = false\n").unwrap();
+        config.merge(off);
+        assert_eq!(config.metadata.policy(), MetadataPolicy::Never);
     }
 }

@@ -11,21 +11,28 @@ mod disks;
 mod filesystems;
 mod identity;
 mod initramfs;
+mod kdump;
 mod kernels;
 mod loader;
+mod metadata;
+mod mitigations;
 mod mounts;
 mod network;
 mod os;
 mod packages;
 mod place;
 mod release_files;
+mod repositories;
 mod resolver;
+mod root_argument;
 mod scripts;
 mod selinux;
 mod services;
+mod sshd;
 mod swap;
 mod sysctl;
 mod system_disk;
+mod time_sync;
 mod unit_files;
 mod units;
 
@@ -45,24 +52,30 @@ pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
 pub use initramfs::{Initramfs, PackedFile};
+pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
+pub use mitigations::{Mitigations, Vulnerability};
 pub use mounts::{Mounts, OtherNamespace};
 pub use network::{Card, Client, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use repositories::Repository;
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
+pub use root_argument::RootArgument;
 pub use scripts::{BootCommand, BootCommands, BootVerb};
 pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
+pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
+pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -134,13 +147,16 @@ struct Facts {
     accounts: accounts::Accounts,
     filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
     scripts: OnceCell<Fact<BootCommands>>,
-    network: OnceCell<Fact<Network>>,
     kernels: OnceCell<Fact<Vec<BootKernel>>>,
     modules: kernels::Modules,
     images: initramfs::Images,
+    network: OnceCell<Fact<Network>>,
+    swap: OnceCell<Fact<SwapSpace>>,
+    kdump: OnceCell<Fact<Kdump>>,
+    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
-    swap: OnceCell<Fact<SwapSpace>>,
+    sshd: OnceCell<Fact<Option<Sshd>>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
     rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
@@ -357,6 +373,14 @@ impl Guest {
         keep(&self.facts.swap, || swap::read(self))
     }
 
+    /// kdump: service, memory and the place for dumps.
+    ///
+    /// # Errors
+    /// When its configuration, the service or the boot loader's menu cannot be read.
+    pub fn kdump(&self) -> Fact<&Kdump> {
+        keep(&self.facts.kdump, || kdump::read(self))
+    }
+
     /// Everything that boot would mount, swap to or decrypt, and what its absence does.
     ///
     /// # Errors
@@ -393,6 +417,18 @@ impl Guest {
         };
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// A file below /sys of the kernel that has the guest's disks: its own, or, of a mounted tree,
+    /// this machine's. `None` when it is not there, and of a bare tree.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sysfs(&self, path: &str) -> Fact<Option<Vec<u8>>> {
+        match self.kernel.as_ref().or(self.host.as_ref()) {
+            Some(kernel) => Ok(kernel.sys(path)?),
+            None => Ok(None),
+        }
     }
 
     /// The time of day, in seconds since 1970: for what is due at some time.

@@ -92,6 +92,34 @@ impl Guest {
         }
     }
 
+    /// Where the filesystem lies that holds a file or directory of the guest's tree: the one that is
+    /// mounted there now, or the one that fstab mounts there. [`Place::Inside`] for the root's own.
+    ///
+    /// # Errors
+    /// When the facts that it rests on could not be had.
+    pub fn place_inside(&self, path: &GuestPath) -> Fact<Place> {
+        if self.kernel.is_some()
+            && let Some(mount) = self.mounts()?.holding(path.as_bytes())
+        {
+            for device in self.devices_of_mount(mount)?.unwrap_or_default() {
+                if let Some(disk) = self.data_disk_under(device)? {
+                    return Ok(Place::Data { device: Some(device), disk });
+                }
+            }
+        }
+        let inside = || Place::Inside(path.clone());
+        let Some(fstab) = self.fstab()? else { return Ok(inside()) };
+        let holding = fstab
+            .entries()
+            .map(|entry| (GuestPath::new(&entry.target.value), entry))
+            .filter(|(target, _)| target.as_bytes() != b"/" && path.is_within(target))
+            .max_by_key(|(target, _)| target.as_bytes().len());
+        match holding {
+            Some((target, entry)) => self.place(&Source::parse(&entry.source.value), Some(&target)),
+            None => Ok(inside()),
+        }
+    }
+
     fn place_live(&self, source: &Source, system: &SystemDisks) -> Fact<Place> {
         let disks = self.disks()?;
         let found = match source {

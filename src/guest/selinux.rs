@@ -4,6 +4,7 @@
 
 use super::{Fact, Family, Guest, Unknown};
 use crate::model::GuestPath;
+use crate::parse::kernel_arguments::KernelArguments;
 use crate::parse::selinux_config::{Mode, SelinuxConfig};
 
 /// The configuration.
@@ -52,17 +53,14 @@ fn read(guest: &Guest) -> Fact<Option<Selinux>> {
         return Err(Unknown(format!("{SELINUX_CONFIG}: no line says what SELinux is to do")));
     };
     let arguments = arguments(guest)?;
-    let value = |key: &[u8]| -> Option<&[u8]> {
-        let mut values = arguments.iter().rev().filter_map(|word| word.strip_prefix(key));
-        values.find_map(|rest| rest.strip_prefix(b"="))
-    };
+    let value = |key: &str| arguments.value(key);
     let is_default = matches!(guest.os()?.family, Family::El | Family::Fedora);
-    let is_chosen = value(b"security") == Some(b"selinux")
-        || value(b"lsm").is_some_and(|list| list.split(|b| *b == b',').any(|m| m == b"selinux"));
+    let is_chosen = value("security") == Some(b"selinux")
+        || value("lsm").is_some_and(|list| list.split(|b| *b == b',').any(|m| m == b"selinux"));
     if !is_default && !is_chosen {
         return Ok(None);
     }
-    let mode = match (value(b"selinux"), value(b"enforcing")) {
+    let mode = match (value("selinux"), value("enforcing")) {
         (Some(b"0"), _) => Mode::Disabled,
         _ if configured == Mode::Disabled => Mode::Disabled,
         (_, Some(b"0")) => Mode::Permissive,
@@ -78,16 +76,16 @@ fn read(guest: &Guest) -> Fact<Option<Selinux>> {
     let compiled = guest.root().list(&policy.join(b"policy"))?.unwrap_or_default();
     let has_policy = compiled.iter().any(|name| name.starts_with(b"policy."));
     let relabels = guest.root().lstat(&GuestPath::from("/.autorelabel"))?.is_some()
-        || arguments.iter().any(|word| word == b"autorelabel" || word == b"autorelabel=1");
+        || arguments.has("autorelabel")
+        || arguments.has("autorelabel=1");
     let unlabelled = unlabelled(guest)?;
     Ok(Some(Selinux { config, mode, policy, has_policy, unlabelled, relabels }))
 }
 
-/// The kernel's arguments at the next boot.
-fn arguments(guest: &Guest) -> Fact<Vec<Vec<u8>>> {
-    let running = guest.kernel().map(|kernel| kernel.proc("/cmdline")).transpose()?.flatten();
-    let words = running.unwrap_or_default();
-    Ok(words.split(u8::is_ascii_whitespace).map(<[u8]>::to_vec).collect())
+/// The kernel's arguments at the next boot; where the loader's menu tells none, those of now.
+fn arguments(guest: &Guest) -> Fact<KernelArguments> {
+    let lines = guest.command_lines()?;
+    Ok(lines.next_boot.as_ref().or(lines.running.as_ref()).cloned().unwrap_or_default())
 }
 
 /// What boot reads first and has no label. A running SELinux shows the types of its initial

@@ -19,8 +19,8 @@ pub use edit::{Edit, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
 pub use policy::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Policy, SelinuxPolicy, SwapPolicy,
-    Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
+    Policy, SelinuxPolicy, SwapPolicy, Umount,
 };
 pub use report::{
     CheckResult, Decision, GuestInfo, GuestOs, Remedy, RemedyKind, Report, ReportedFinding,

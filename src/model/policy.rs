@@ -30,6 +30,10 @@ pub struct Policy {
     pub fixed_address: FixedAddress,
     /// What becomes of lines of /etc/hosts that name this instance.
     pub own_hosts: OwnHosts,
+    /// Whether and where the metadata service is asked.
+    pub metadata: MetadataPolicy,
+    /// What becomes of mitigations of CPU defects that are switched off, or on.
+    pub mitigations: MitigationsPolicy,
 }
 
 /// `[network] static`.
@@ -52,6 +56,19 @@ pub enum OwnHosts {
     Keep,
     /// They are commented out.
     Drop,
+}
+
+/// `[mitigations] want`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MitigationsPolicy {
+    /// As they are: those that are switched off are reported.
+    #[default]
+    Keep,
+    /// On: no argument of the kernel switches one off.
+    On,
+    /// Off, for speed.
+    Off,
 }
 
 /// `[selinux] want`.
@@ -93,6 +110,18 @@ pub enum SwapPolicy {
     Keep,
     /// At least so many bytes of it are wanted.
     Size(u64),
+}
+
+/// `[metadata]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetadataPolicy {
+    /// A guest that runs on ECS asks the address that ECS has it at.
+    #[default]
+    Ask,
+    /// It asks this address, `http://HOST[:PORT]`.
+    At(String),
+    /// It is not asked.
+    Never,
 }
 
 /// `[kdump] want`.

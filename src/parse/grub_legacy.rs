@@ -55,13 +55,17 @@ impl GrubLegacy {
                 }
                 (b"kernel", Some(entry)) => {
                     let (path, arguments) = split_kernel(&argument);
-                    entry.kernel = Some((line.number, argument[path].to_vec()));
+                    let path = argument[path].to_vec();
+                    entry.kernel = (!path.is_empty()).then_some((line.number, path));
                     entry.arguments = argument[arguments..].to_vec();
                 }
                 // Xen: `kernel` is the hypervisor, the first module Linux, the second its initrd.
                 (b"module", Some(entry)) => {
                     let (path, arguments) = split_kernel(&argument);
                     let path = argument[path].to_vec();
+                    if path.is_empty() {
+                        continue;
+                    }
                     if is_hypervisor(entry) {
                         entry.kernel = Some((line.number, path));
                         entry.arguments = argument[arguments..].to_vec();

@@ -4,10 +4,12 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod apt_sources;
 pub mod bls;
 pub mod cloud_config;
 pub mod cloud_swap;
 pub mod cpio;
+pub mod crashkernel;
 mod crc;
 pub mod crypttab;
 mod field;
@@ -21,6 +23,7 @@ pub mod hosts;
 pub mod ini;
 pub mod init_script;
 pub mod initramfs;
+pub mod kdump_conf;
 pub mod kernel_arguments;
 pub mod kernel_modules;
 pub mod key_value;
@@ -42,9 +45,11 @@ pub mod selinux_config;
 pub mod shell;
 pub mod size;
 pub mod source;
+pub mod sshd_config;
 pub mod superblock;
 pub mod swaps;
 pub mod sysctl;
+pub mod time_sources;
 pub mod timespan;
 pub mod unit;
 pub mod unit_name;

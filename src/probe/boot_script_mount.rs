@@ -48,29 +48,11 @@ fn finding(command: &BootCommand, disk: &str) -> Finding {
         .with("command", &command.text)
 }
 
-/// Where a source lies; of a file or directory, where the filesystem lies that holds it: the one
-/// that is mounted there now, or the one that fstab mounts there.
+/// Where a source lies; of a file or directory, where the filesystem lies that holds it.
 fn place(guest: &Guest, source: &Source, target: Option<&GuestPath>) -> Fact<Place> {
-    let place = guest.place(source, target)?;
-    let Place::Inside(path) = &place else { return Ok(place) };
-    if guest.kernel().is_some()
-        && let Some(mount) = guest.mounts()?.holding(path.as_bytes())
-    {
-        for device in guest.devices_of_mount(mount)?.unwrap_or_default() {
-            if let Some(disk) = guest.data_disk_under(device)? {
-                return Ok(Place::Data { device: Some(device), disk });
-            }
-        }
-    }
-    let Some(fstab) = guest.fstab()? else { return Ok(place) };
-    let holding = fstab
-        .entries()
-        .map(|entry| (GuestPath::new(&entry.target.value), entry))
-        .filter(|(target, _)| target.as_bytes() != b"/" && path.is_within(target))
-        .max_by_key(|(target, _)| target.as_bytes().len());
-    match holding {
-        Some((target, entry)) => guest.place(&Source::parse(&entry.source.value), Some(&target)),
-        None => Ok(place),
+    match guest.place(source, target)? {
+        Place::Inside(path) => guest.place_inside(&path),
+        place => Ok(place),
     }
 }
 

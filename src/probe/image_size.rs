@@ -32,7 +32,7 @@ pub fn judge(guest: &Guest) -> Answer {
 }
 
 /// A size in GiB, to the tenth below where it is no whole number: never rounded over a limit.
-fn shown(size: u64) -> String {
+pub(super) fn shown(size: u64) -> String {
     match (size / GIB, size % GIB * 10 / GIB) {
         (whole, 0) if size.is_multiple_of(GIB) => format!("{whole} GiB"),
         (whole, tenth) => format!("{whole}.{tenth} GiB"),

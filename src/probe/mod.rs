@@ -6,7 +6,15 @@
 mod absence;
 mod address_bound_to_mac;
 mod address_static;
+mod boot_config_missing;
+mod boot_device_name;
+mod boot_entry_broken;
 mod boot_script_mount;
+mod clock_local_time;
+mod cloud_assistant_missing;
+mod cloud_assistant_region;
+mod cloud_init_broken;
+mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
 mod dhcp_client_dead;
@@ -18,24 +26,38 @@ mod drivers;
 mod entries;
 mod filesystem_errors;
 mod filesystem_features;
+mod firewall_enabled;
 mod fstab_data_disk;
 mod fstab_locked;
 mod fstab_malformed;
 mod fstab_missing_device;
 mod fstab_unstable_name;
 mod hosts_own_address;
+mod image_facts;
 mod image_size;
+mod kdump_half_on;
+mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod neighbour_table_small;
 mod network_mount;
+mod partition_layout;
+mod qemu_guest_agent;
 mod release_file_altered;
+mod repository_dead;
 mod resolver_options;
+mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
+mod root_not_growable;
+mod security_package_old;
 mod selinux_unbootable;
+mod services;
 mod shadow_locked;
+mod sshd_unreachable;
+mod static_kernel_arguments;
 mod swap_enabled;
+mod time_sync_missing;
 
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
@@ -57,7 +79,15 @@ pub struct Probe {
 pub const PROBES: &[Probe] = &[
     Probe { id: "address-bound-to-mac", judge: address_bound_to_mac::judge },
     Probe { id: "address-static", judge: address_static::judge },
+    Probe { id: "boot-config-missing", judge: boot_config_missing::judge },
+    Probe { id: "boot-device-name", judge: boot_device_name::judge },
+    Probe { id: "boot-entry-broken", judge: boot_entry_broken::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
+    Probe { id: "clock-local-time", judge: clock_local_time::judge },
+    Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
+    Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
+    Probe { id: "cloud-init-broken", judge: cloud_init_broken::judge },
+    Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
     Probe { id: "dhcp-client-dead", judge: dhcp_client_dead::judge },
@@ -67,23 +97,36 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "driver-virtio", judge: driver_virtio::judge },
     Probe { id: "filesystem-errors", judge: filesystem_errors::judge },
     Probe { id: "filesystem-features", judge: filesystem_features::judge },
+    Probe { id: "firewall-enabled", judge: firewall_enabled::judge },
     Probe { id: "fstab-data-disk", judge: fstab_data_disk::judge },
     Probe { id: "fstab-locked", judge: fstab_locked::judge },
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
     Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
+    Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
+    Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "neighbour-table-small", judge: neighbour_table_small::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "partition-layout", judge: partition_layout::judge },
+    Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "repository-dead", judge: repository_dead::judge },
+    Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "root-not-growable", judge: root_not_growable::judge },
+    Probe { id: "security-package-old", judge: security_package_old::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
+    Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },
+    Probe { id: "static-kernel-arguments", judge: static_kernel_arguments::judge },
     Probe { id: "swap-enabled", judge: swap_enabled::judge },
+    Probe { id: "time-sync-missing", judge: time_sync_missing::judge },
 ];
 
 /// The probes that ask what is inside an initramfs, which takes long enough to begin early.

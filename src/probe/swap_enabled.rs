@@ -142,17 +142,13 @@ fn only_active(guest: &Guest, active: &ActiveSwap) -> Result<Option<Finding>, Un
 }
 
 fn is_on_data_disk(guest: &Guest, active: &ActiveSwap) -> Result<bool, Unknown> {
-    let devices = match (active.device, guest.mounts()?.holding(&active.swap.path)) {
-        (Some(device), _) => vec![device],
-        (None, Some(mount)) => guest.devices_of_mount(mount)?.unwrap_or_default(),
-        (None, None) => Vec::new(),
-    };
-    for device in devices {
-        if guest.data_disk_under(device)?.is_some() {
-            return Ok(true);
+    match active.device {
+        Some(device) => Ok(guest.data_disk_under(device)?.is_some()),
+        None => {
+            let place = guest.place_inside(&GuestPath::new(&active.swap.path))?;
+            Ok(matches!(place, Place::Data { .. }))
         }
     }
-    Ok(false)
 }
 
 /// A signature that nothing uses. Where the operator wants no swap it is what is left of one, as

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Address, Devices, Result, Root, addresses};
+use super::{Address, Devices, Metadata, Result, Root, addresses};
 use crate::model::GuestPath;
 
 /// The largest file of /proc or /sys that is read; mountinfo of a busy container host is the
@@ -119,6 +119,30 @@ impl Kernel {
                 None => Ok(None),
             },
         }
+    }
+
+    /// What the metadata service said of a recorded guest; `None` where none is noted.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn recorded_metadata(&self) -> Result<Option<Metadata>> {
+        let Some(record) = &self.recorded else { return Ok(None) };
+        let Some(text) = record.read(&GuestPath::from("/metadata"), LIMIT)? else {
+            return Ok(None);
+        };
+        let mut found = Metadata::default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            let value = Some(value.to_owned());
+            match key {
+                "token-only" => found.token_only = true,
+                "instance-type" => found.instance_type = value,
+                "region-id" => found.region = value,
+                "image-id" => found.image = value,
+                _ => {}
+            }
+        }
+        Ok(Some(found))
     }
 
     /// Whether this is the kernel that runs this process.

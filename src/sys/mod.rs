@@ -18,10 +18,12 @@ mod error;
 mod host;
 mod kernel;
 mod lock;
+mod metadata;
 mod processes;
 mod root;
 mod runner;
 mod stream;
+mod swap_file;
 pub mod write;
 
 pub use addresses::Address;
@@ -38,7 +40,9 @@ pub use host::{
 };
 pub use kernel::Kernel;
 pub use lock::Lock;
+pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use processes::{Hold, Holder};
 pub use root::{FsUse, Root};
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};
+pub use swap_file::Blocks;

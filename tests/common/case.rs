@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, OwnHosts, Policy, SelinuxPolicy, SwapPolicy,
-    Umount,
+    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MitigationsPolicy, OwnHosts, Policy,
+    SelinuxPolicy, SwapPolicy, Umount,
 };
 use serde::Deserialize;
 
@@ -120,6 +120,7 @@ pub struct CasePolicy {
     dns: DnsPolicy,
     selinux: SelinuxPolicy,
     swap: SwapPolicy,
+    mitigations: MitigationsPolicy,
     kdump: KdumpPolicy,
     fixed_address: FixedAddress,
     own_hosts: OwnHosts,
@@ -189,9 +190,12 @@ impl From<CasePolicy> for Policy {
             dns: policy.dns,
             selinux: policy.selinux,
             swap: policy.swap,
+            mitigations: policy.mitigations,
             kdump: policy.kdump,
             fixed_address: policy.fixed_address,
             own_hosts: policy.own_hosts,
+            // No case asks the service.
+            ..Policy::default()
         }
     }
 }

@@ -13,6 +13,7 @@
 mod common {
     pub mod command;
     pub mod fixture;
+    pub mod initramfs;
     pub mod live;
     pub mod state;
 }

@@ -15,6 +15,8 @@ pub struct CommandLines {
     /// What the tools of the distribution give a kernel that is installed next, beside `root=`; `None` where they copy
     /// the default entry.
     pub next_kernel: Option<KernelArguments>,
+    /// The file that says what the next kernel gets.
+    pub next_kernel_from: Option<GuestPath>,
 }
 
 impl CommandLines {
@@ -41,21 +43,24 @@ fn read(guest: &Guest) -> Fact<CommandLines> {
     };
     let menu = guest.boot_entries()?;
     let next_boot = menu.default_entry().map(|entry| entry.arguments.clone());
-    Ok(CommandLines { running, next_boot, next_kernel: next_kernel(guest, menu.loader)? })
+    let (next_kernel, next_kernel_from) = next_kernel(guest, menu.loader)?.unzip();
+    Ok(CommandLines { running, next_boot, next_kernel, next_kernel_from })
 }
 
-fn next_kernel(guest: &Guest, loader: Loader) -> Fact<Option<KernelArguments>> {
+fn next_kernel(guest: &Guest, loader: Loader) -> Fact<Option<(KernelArguments, GuestPath)>> {
     if loader != Loader::Grub2 {
         // grubby and perl-Bootloader of that time copy the default entry.
         return Ok(None);
     }
     // kernel-install(8) takes it from here where it is there.
-    if let Some(content) = guest.file(GuestPath::from("/etc/kernel/cmdline"))?
+    let cmdline = GuestPath::from("/etc/kernel/cmdline");
+    if let Some(content) = guest.file(&cmdline)?
         && !guest.bls_files()?.is_empty()
     {
-        return Ok(Some(KernelArguments::parse(&content)));
+        return Ok(Some((KernelArguments::parse(&content), cmdline)));
     }
     let Some(defaults) = guest.grub_defaults()? else { return Ok(None) };
     let text = [defaults.every.text(), defaults.normal.text()].join(&b' ');
-    Ok(Some(KernelArguments::parse(&text)))
+    let file = defaults.files.into_iter().next();
+    Ok(file.map(|file| (KernelArguments::parse(&text), file)))
 }

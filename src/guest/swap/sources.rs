@@ -4,6 +4,7 @@ use super::{ConfiguredSwap, Resume, SwapOrigin, SwapSpace, device_of};
 use crate::guest::{BootVerb, Fact, Guest, Init, ItemKind, Origin};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::cloud_swap;
+use crate::parse::kernel_arguments::KernelArguments;
 use crate::parse::key_value::KeyValue;
 use crate::parse::source::Source;
 use crate::parse::unit::{self, UnitFile};
@@ -52,11 +53,9 @@ pub fn gpt_auto_runs(guest: &Guest) -> Fact<bool> {
     let in_fstab = guest
         .fstab()?
         .is_some_and(|fstab| fstab.entries().any(|entry| entry.fstype.value == b"swap"));
-    let off = guest.running_arguments()?.iter().any(|word| {
-        [&b"systemd.gpt_auto=0"[..], b"systemd.gpt_auto=no", b"systemd.gpt_auto=off"]
-            .contains(&word.as_slice())
-    });
-    Ok(!in_fstab && !off)
+    let off: [&[u8]; 4] = [b"0", b"no", b"off", b"false"];
+    let is_off = arguments(guest).value("systemd.gpt_auto").is_some_and(|v| off.contains(&v));
+    Ok(!in_fstab && !is_off)
 }
 
 /// Whether a generator is there and no empty file or link to /dev/null hides it.
@@ -83,7 +82,7 @@ pub fn zram_generator(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     if !has_generator(guest, "zram-generator")? {
         return Ok(());
     }
-    if guest.running_arguments()?.iter().any(|word| word == b"systemd.zram=0") {
+    if arguments(guest).has("systemd.zram=0") {
         return Ok(());
     }
     let mut files: Vec<GuestPath> = Vec::new();
@@ -226,12 +225,11 @@ pub fn cloud_init(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     Ok(())
 }
 
-/// `resume=` of the running kernel, and `RESUME=` of initramfs-tools, where the file that sorts
+/// `resume=` of the next boot, and `RESUME=` of initramfs-tools, where the file that sorts
 /// last decides (initramfs.conf(5)).
 pub fn resume(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
-    let arguments = guest.running_arguments()?;
-    let last = arguments.iter().rev().find_map(|word| word.strip_prefix(b"resume="));
-    if let Some(device) = last.filter(|_| !arguments.iter().any(|word| word == b"noresume")) {
+    let arguments = arguments(guest);
+    if let Some(device) = arguments.value("resume").filter(|_| !arguments.has("noresume")) {
         space.resume.push(Resume {
             device: ByteString::from(device),
             path: None,
@@ -262,15 +260,9 @@ pub fn resume(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     Ok(())
 }
 
-impl Guest {
-    /// The running kernel's arguments; empty on a guest that does not run.
-    fn running_arguments(&self) -> Fact<Vec<Vec<u8>>> {
-        let Some(kernel) = self.kernel() else { return Ok(Vec::new()) };
-        let text = kernel.proc("/cmdline")?.unwrap_or_default();
-        Ok(text
-            .split(u8::is_ascii_whitespace)
-            .filter(|w| !w.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect())
-    }
+/// The arguments of the next boot; where the boot loader's menu does not tell, of the running
+/// kernel.
+fn arguments(guest: &Guest) -> KernelArguments {
+    let Ok(lines) = guest.command_lines() else { return KernelArguments::default() };
+    lines.next_boot.clone().or_else(|| lines.running.clone()).unwrap_or_default()
 }

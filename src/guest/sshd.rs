@@ -1,0 +1,268 @@
+//! What sshd is told to do, and whether it has host keys or somebody who makes them.
+//!
+//! For probes. Only what holds for every connection is here: a `Match` block is left out unless it
+//! matches all.
+
+use super::{Fact, Guest, Unknown};
+use crate::model::GuestPath;
+use crate::parse::sshd_config::SshdConfig;
+
+/// The main configuration.
+pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
+
+/// sshd gives up at this depth (SERVCONF_MAX_DEPTH).
+const MAX_DEPTH: usize = 16;
+
+/// The keys that sshd looks for when no `HostKey` names one (sshd_config(5)).
+const DEFAULT_KEYS: [&str; 3] =
+    ["/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_ecdsa_key", "/etc/ssh/ssh_host_ed25519_key"];
+
+/// One directive that holds for every connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshdSetting {
+    /// The file that it stands in.
+    pub path: GuestPath,
+    /// Its line.
+    pub line: usize,
+    /// The keyword, in lower case.
+    pub keyword: String,
+    /// Its arguments.
+    pub arguments: Vec<Vec<u8>>,
+}
+
+/// sshd's configuration, its includes in their places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sshd {
+    /// The directives in the order in which sshd reads them.
+    pub settings: Vec<SshdSetting>,
+}
+
+impl Sshd {
+    /// The directive that counts: the first.
+    pub fn first(&self, keyword: &str) -> Option<&SshdSetting> {
+        self.settings.iter().find(|setting| setting.keyword == keyword)
+    }
+
+    /// The first argument of the directive that counts, in lower case.
+    pub fn value(&self, keyword: &str) -> Option<String> {
+        let argument = self.first(keyword)?.arguments.first()?;
+        Some(String::from_utf8_lossy(argument).to_ascii_lowercase())
+    }
+
+    /// Every port that it listens on: those of `Port`, and of `ListenAddress` with a port of its own.
+    pub fn ports(&self) -> Vec<u16> {
+        let number = |text: &[u8]| crate::parse::fields::unsigned::<u16>(text);
+        let of = |keyword| self.settings.iter().filter(move |s| s.keyword == keyword);
+        let mut ports: Vec<u16> =
+            of("port").filter_map(|setting| number(setting.arguments.first()?)).collect();
+        if ports.is_empty() {
+            ports.push(22);
+        }
+        let addresses: Vec<Option<u16>> = of("listenaddress")
+            .filter_map(|setting| setting.arguments.first())
+            .map(|address| port_of(address).and_then(number))
+            .collect();
+        if !addresses.is_empty() && addresses.iter().all(Option::is_some) {
+            // No address uses the general ports then.
+            ports.clear();
+        }
+        ports.extend(addresses.into_iter().flatten());
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// The files of the host keys that it would load.
+    pub fn host_keys(&self) -> Vec<GuestPath> {
+        let named = self.settings.iter().filter(|setting| setting.keyword == "hostkey");
+        let named: Vec<GuestPath> =
+            named.filter_map(|s| s.arguments.first()).map(|path| GuestPath::new(path)).collect();
+        match named.is_empty() {
+            true => DEFAULT_KEYS.map(GuestPath::from).to_vec(),
+            false => named,
+        }
+    }
+}
+
+/// The port of `host:port` and `[host]:port`; none of an IPv6 address alone.
+fn port_of(address: &[u8]) -> Option<&[u8]> {
+    let colon = address.iter().rposition(|b| *b == b':')?;
+    let (host, port) = (&address[..colon], &address[colon + 1..]);
+    (!host.contains(&b':') || host.ends_with(b"]")).then_some(port)
+}
+
+impl Guest {
+    /// What sshd is told; `None` where it has no configuration.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has a line for which sshd would not start.
+    pub fn sshd(&self) -> Fact<Option<&Sshd>> {
+        let fact = self.facts.sshd.get_or_init(|| read(self));
+        fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// Whether something makes host keys before sshd starts: a unit that it pulls in, a command
+    /// before it, its init script.
+    ///
+    /// # Errors
+    /// When a unit or a script cannot be read.
+    pub fn makes_host_keys(&self) -> Fact<bool> {
+        let is_maker = |text: &[u8]| contains(text, b"keygen") || contains(text, b"gen-keys");
+        for name in ["sshd.service", "ssh.service"] {
+            let Some((_, settings)) = self.unit_files()?.load(self, name)? else { continue };
+            if settings.get_all("Service", "ExecStartPre").into_iter().any(is_maker) {
+                return Ok(true);
+            }
+            for key in ["Wants", "Requires"] {
+                for value in settings.get_all("Unit", key) {
+                    for unit in value.split(u8::is_ascii_whitespace).filter(|unit| is_maker(unit)) {
+                        let unit = String::from_utf8_lossy(unit).into_owned();
+                        if self.has_unit(&unit)? {
+                            return Ok(true);
+                        }
+                    }
+                }
+            }
+        }
+        for script in ["/etc/rc.d/init.d/sshd", "/etc/init.d/sshd", "/etc/init.d/ssh"] {
+            if self.stat(&GuestPath::from(script))?.is_some()
+                && self.file(script)?.is_some_and(|text| is_maker(&text))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a unit can be started, or, of a target, any template that it pulls in.
+    fn has_unit(&self, name: &str) -> Fact<bool> {
+        if self.unit_files()?.load(self, name)?.is_some() {
+            return Ok(true);
+        }
+        // DISTRO(el8): sshd-keygen.target pulls in sshd-keygen@rsa.service and its kin.
+        match name.strip_suffix(".target") {
+            Some(stem) => {
+                Ok(self.unit_files()?.load(self, &format!("{stem}@rsa.service"))?.is_some())
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn read(guest: &Guest) -> Fact<Option<Sshd>> {
+    let path = GuestPath::from(SSHD_CONFIG);
+    if guest.file(&path)?.is_none() {
+        return Ok(None);
+    }
+    let mut sshd = Sshd::default();
+    read_into(guest, &path, &mut sshd, 0)?;
+    Ok(Some(sshd))
+}
+
+fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> Fact<()> {
+    let Some(content) = guest.file(path)? else { return Ok(()) };
+    if depth > MAX_DEPTH {
+        return Err(Unknown(format!("{path}: too many files include one another")));
+    }
+    let file = SshdConfig::parse(&content);
+    if let Some(error) = file.errors().first() {
+        return Err(Unknown(format!("{path}:{}: {}", error.line, error.reason)));
+    }
+    // A Match goes on to the next one or to the end of its file.
+    let mut is_active = true;
+    for directive in file.directives() {
+        match directive.keyword.as_str() {
+            "match" => {
+                is_active = directive.arguments.len() == 1
+                    && directive.arguments[0].eq_ignore_ascii_case(b"all");
+            }
+            _ if !is_active => {}
+            "include" => {
+                for pattern in &directive.arguments {
+                    let at = |why: &str| Unknown(format!("{path}:{}: {why}", directive.line));
+                    for included in matching(guest, pattern)?
+                        .ok_or_else(|| at("a directory of an Include is a pattern"))?
+                    {
+                        read_into(guest, &included, sshd, depth + 1)?;
+                    }
+                }
+            }
+            keyword => sshd.settings.push(SshdSetting {
+                path: path.clone(),
+                line: directive.line,
+                keyword: keyword.to_owned(),
+                arguments: directive.arguments.clone(),
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// The files that an Include names, sorted as glob(3) sorts them; `None` where a directory in it is
+/// a pattern.
+fn matching(guest: &Guest, pattern: &[u8]) -> Fact<Option<Vec<GuestPath>>> {
+    let path = GuestPath::from("/etc/ssh").join(pattern);
+    let is_pattern = |part: &[u8]| part.iter().any(|b| matches!(b, b'*' | b'?' | b'['));
+    let directory = path.parent();
+    if is_pattern(directory.as_bytes()) {
+        return Ok(None);
+    }
+    if !is_pattern(path.name()) {
+        return Ok(Some(vec![path]));
+    }
+    if path.name().contains(&b'[') {
+        return Ok(None);
+    }
+    let names = guest.root().list(&directory)?.unwrap_or_default();
+    let fits = |name: &&Vec<u8>| {
+        // A leading dot has to be written out.
+        (!name.starts_with(b".") || path.name().starts_with(b".")) && is_like(name, path.name())
+    };
+    Ok(Some(names.iter().filter(fits).map(|name| directory.join(name)).collect()))
+}
+
+/// Whether a name is like a pattern of `*` and `?`.
+fn is_like(name: &[u8], pattern: &[u8]) -> bool {
+    match (name, pattern) {
+        ([], []) => true,
+        (_, [b'*', rest @ ..]) => (0..=name.len()).any(|skip| is_like(&name[skip..], rest)),
+        ([_, name @ ..], [b'?', rest @ ..]) => is_like(name, rest),
+        ([a, name @ ..], [b, rest @ ..]) if a == b => is_like(name, rest),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_includes() {
+        for (name, pattern, fits) in [
+            ("50-a.conf", "*.conf", true),
+            (".conf", "*.conf", true),
+            ("a.conf~", "*.conf", false),
+            ("ab", "a?", true),
+            ("abc", "a?", false),
+            ("a", "a*b", false),
+        ] {
+            assert_eq!(is_like(name.as_bytes(), pattern.as_bytes()), fits, "{name} {pattern}");
+        }
+    }
+
+    #[test]
+    fn ports_of_addresses() {
+        for (address, port) in [
+            ("0.0.0.0:2222", Some("2222")),
+            ("[::]:22", Some("22")),
+            ("::1", None),
+            ("10.0.0.1", None),
+        ] {
+            assert_eq!(port_of(address.as_bytes()), port.map(str::as_bytes), "{address}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `boot-entry-broken`: the entry that is booted names a kernel, an initial ramdisk or a root filesystem that is not there.
+
+use super::{Answer, Guest};
+use crate::guest::{BootEntry, Loader, RootArgument};
+use crate::model::{ByteString, Finding, Subject, Verdict};
+
+/// Judge the check.
+pub fn judge(guest: &Guest) -> Answer {
+    let menu = guest.boot_entries()?;
+    match menu.loader {
+        Loader::Missing => return Ok(Verdict::NotApplicable("no-configuration")),
+        Loader::Other(name) => {
+            let doubt = format!("{}: the configuration of {name} cannot be judged", menu.config);
+            return Ok(Verdict::from_parts(Vec::new(), vec![doubt]));
+        }
+        Loader::Grub2 | Loader::GrubLegacy => {}
+    }
+    let mut doubts = menu.doubts.clone();
+    let Some(entry) = menu.default_entry() else {
+        if doubts.is_empty() {
+            return Ok(Verdict::NotApplicable("no-entries"));
+        }
+        return Ok(Verdict::from_parts(Vec::new(), doubts));
+    };
+    let mut findings = Vec::new();
+    let at = |line: usize| Subject::line(&entry.source, line);
+    let finding = |key, line| Finding::new(key, at(line)).with("entry", &entry.title);
+    match &entry.kernel {
+        None => findings.push(finding("no-kernel", entry.line)),
+        Some(kernel) if !kernel.exists => {
+            findings.push(finding("kernel-missing", kernel.line).with("path", &kernel.path));
+        }
+        Some(_) => {}
+    }
+    for initrd in entry.initrds.iter().filter(|initrd| !initrd.exists) {
+        findings.push(finding("initrd-missing", initrd.line).with("path", &initrd.path));
+    }
+    if let Some(kernel) = &entry.kernel {
+        match entry.arguments.value("root") {
+            None => {
+                doubts.push(format!("{}: no root= says which filesystem is /", at(kernel.line)))
+            }
+            Some(value) => {
+                let root = ByteString::from(value);
+                if entry.initrds.is_empty() && needs_initrd(value) {
+                    findings.push(finding("initrd-unnamed", kernel.line).with("root", &root));
+                }
+                match guest.root_argument(value)? {
+                    RootArgument::Root => {}
+                    RootArgument::Other(own) => findings.push(
+                        finding("root-differs", kernel.line).with("root", &root).with("own", own),
+                    ),
+                    RootArgument::Untold(why) => doubts.push(format!("{}: {why}", at(kernel.line))),
+                }
+            }
+        }
+    }
+    Ok(Verdict::from_parts(evident(findings, entry), doubts))
+}
+
+/// The kernel alone knows partitions by name and PARTUUID; a filesystem's UUID or label takes user space
+/// (init/do_mounts.c, name_to_dev_t()).
+fn needs_initrd(root: &[u8]) -> bool {
+    root.starts_with(b"UUID=") || root.starts_with(b"LABEL=") || root.starts_with(b"/dev/mapper/")
+}
+
+fn evident(findings: Vec<Finding>, entry: &BootEntry) -> Vec<Finding> {
+    let arguments = ByteString::from(entry.arguments.text());
+    findings
+        .into_iter()
+        .map(|finding| match finding.key {
+            "root-differs" | "initrd-unnamed" => finding.evidence(&arguments),
+            _ => finding,
+        })
+        .collect()
+}

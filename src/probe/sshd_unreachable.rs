@@ -1,0 +1,136 @@
+//! `sshd-unreachable`: nobody could log in to a clone over the network.
+
+use super::{Answer, Guest};
+use crate::guest::{Fact, SSHD_CONFIG, Sshd, SshdSetting, Starts};
+use crate::model::{Finding, GuestPath, Subject, Verdict};
+
+/// The names of the service and of the socket that starts it.
+const UNITS: [&str; 4] = ["sshd", "ssh", "sshd.socket", "ssh.socket"];
+
+/// Debian's unit does not start while this file is there.
+const HELD_BACK: &str = "/etc/ssh/sshd_not_to_be_run";
+
+/// Judge the check.
+pub fn judge(guest: &Guest) -> Answer {
+    let Some(sshd) = guest.sshd()? else {
+        let path = GuestPath::from(SSHD_CONFIG);
+        let finding = Finding::new("not-installed", Subject::file(&path)).with("path", &path);
+        return Ok(Verdict::Fail(vec![finding]));
+    };
+    let mut findings = Vec::new();
+    let mut doubts = Vec::new();
+    let has_keys = key_provision(guest)?;
+    for found in [enabled(guest), host_keys(guest, sshd), login(guest, sshd, has_keys)] {
+        match found {
+            Ok(found) => findings.extend(found),
+            Err(why) => doubts.push(why.0),
+        }
+    }
+    let ports = sshd.ports();
+    if !ports.contains(&22) {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let setting = sshd.first("port").or_else(|| sshd.first("listenaddress"));
+        let subject = setting.map_or_else(|| Subject::file(&GuestPath::from(SSHD_CONFIG)), at);
+        findings.push(Finding::new("port-moved", subject).with("ports", ports.join(", ")));
+    }
+    Ok(Verdict::from_parts(findings, doubts))
+}
+
+fn at(setting: &SshdSetting) -> Subject {
+    Subject::line(&setting.path, setting.line)
+}
+
+fn enabled(guest: &Guest) -> Fact<Vec<Finding>> {
+    let held_back = GuestPath::from(HELD_BACK);
+    if guest.root().lstat(&held_back)?.is_some() {
+        let finding = Finding::new("held-back", Subject::file(&held_back));
+        return Ok(vec![finding.with("path", &held_back)]);
+    }
+    let mut known = None;
+    for name in UNITS {
+        let Some(service) = guest.service(name)? else { continue };
+        if service.starts.is_enabled() {
+            return Ok(Vec::new());
+        }
+        known = known.or(Some((name, service.starts)));
+    }
+    let (name, starts) = known.unwrap_or(("sshd", Starts::Never));
+    let key = if starts == Starts::Masked { "masked" } else { "not-enabled" };
+    let subject = Subject::Unit { unit: format!("{name}.service") };
+    Ok(vec![Finding::new(key, subject).with("service", name)])
+}
+
+/// sshd ends at once when it can load no host key. A key that everybody may read it refuses, and an
+/// empty file, which a crash leaves, is none.
+fn host_keys(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
+    let mut unusable = None;
+    for path in sshd.host_keys() {
+        match guest.stat(&path)? {
+            Some(key) if key.size > 0 && key.mode & 0o007 == 0 => return Ok(Vec::new()),
+            Some(_) => unusable = unusable.or(Some(path)),
+            None => {}
+        }
+    }
+    if let Some(path) = unusable {
+        return Ok(vec![
+            Finding::new("host-key-unusable", Subject::file(&path)).with("path", &path),
+        ]);
+    }
+    if guest.makes_host_keys()? || cloud_init_runs(guest)? {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Finding::new("no-host-keys", Subject::file(&GuestPath::from("/etc/ssh")))])
+}
+
+/// Whether a person could log in as root by password or by a key.
+fn login(guest: &Guest, sshd: &Sshd, has_keys: bool) -> Fact<Vec<Finding>> {
+    let root = sshd.first("permitrootlogin");
+    let value = sshd.value("permitrootlogin").unwrap_or_default();
+    let mut findings = Vec::new();
+    if let Some(setting) = root {
+        let is_known =
+            ["yes", "no", "prohibit-password", "without-password", "forced-commands-only"];
+        if !is_known.contains(&value.as_str()) {
+            let SshdSetting { path, line, .. } = setting;
+            return Err(crate::guest::Unknown(format!(
+                "{path}:{line}: not a value of PermitRootLogin"
+            )));
+        }
+        if value == "no" {
+            findings.push(Finding::new("root-refused", at(setting)));
+            return Ok(findings);
+        }
+    }
+    if has_keys || guest.os()?.id.is_none() {
+        return Ok(findings);
+    }
+    let is_no = |keyword: &str| sshd.value(keyword).as_deref() == Some("no");
+    // Through PAM a password is also asked for by the keyboard-interactive method.
+    let asks_otherwise = sshd.value("usepam").as_deref() == Some("yes")
+        && !is_no("kbdinteractiveauthentication")
+        && !is_no("challengeresponseauthentication");
+    let refusing = match sshd.first("passwordauthentication") {
+        Some(setting) if is_no("passwordauthentication") && !asks_otherwise => Some(setting),
+        _ => root.filter(|_| value != "yes"),
+    };
+    findings.extend(refusing.map(|setting| Finding::new("password-refused", at(setting))));
+    Ok(findings)
+}
+
+/// Whether a clone gets a key to log in with: from cloud-init, or from the image itself.
+fn key_provision(guest: &Guest) -> Fact<bool> {
+    let keys = guest.file("/root/.ssh/authorized_keys").ok().flatten();
+    let is_key =
+        |line: &[u8]| !line.trim_ascii().is_empty() && !line.trim_ascii().starts_with(b"#");
+    let of_image = keys.is_some_and(|keys| keys.split(|b| *b == b'\n').any(is_key));
+    Ok(of_image || cloud_init_runs(guest)?)
+}
+
+/// cloud-init's module ssh makes host keys and writes the keys of the metadata.
+fn cloud_init_runs(guest: &Guest) -> Fact<bool> {
+    let switch = GuestPath::from("/etc/cloud/cloud-init.disabled");
+    if guest.root().lstat(&switch)?.is_some() {
+        return Ok(false);
+    }
+    Ok(guest.service("cloud-init")?.is_some_and(|service| service.starts == Starts::AtBoot))
+}
