@@ -13,7 +13,10 @@ use std::{env, fs};
 #[allow(dead_code)]
 mod schema;
 
-use schema::{CheckFile, DefectFile, FaqFile, ProfileFile, QuestionFile, RuleFile, TextsFile};
+use schema::{
+    CheckFile, DefectFile, FaqFile, FixedFile, ProfileFile, QuestionFile, ReleaseFile, RuleFile,
+    TextsFile,
+};
 
 fn main() {
     println!("cargo::rerun-if-changed=checks");
@@ -22,6 +25,12 @@ fn main() {
     let mut defects = "/// Every known defect, in the order of the table.\n\
         pub const DEFECTS: &[Defect] = &[\n"
         .to_owned();
+    let mut releases = "/// Every release that has ended, in the order of the table.\n\
+        pub const RELEASES: &[Release] = &[\n"
+        .to_owned();
+    let mut fixed = "/// Every fixed version, in the order of the table.\n\
+        pub const FIXED: &[Fixed] = &[\n"
+        .to_owned();
     code.push_str(
         "/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n",
     );
@@ -29,8 +38,12 @@ fn main() {
         let check: CheckFile = read(&path);
         push_check(&mut code, &path, &check);
         check.defect.iter().for_each(|row| push_defect(&mut defects, &path, &check, row));
+        check.release.iter().for_each(|row| push_release(&mut releases, &path, row));
+        check.fixed.iter().for_each(|row| push_fixed(&mut fixed, &path, row));
     }
     defects.push_str("];\n");
+    releases.push_str("];\n");
+    fixed.push_str("];\n");
     code.push_str(
         "];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n",
     );
@@ -50,6 +63,8 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(out.join("catalogue.rs"), code).expect("OUT_DIR is writable");
     fs::write(out.join("defects.rs"), defects).expect("OUT_DIR is writable");
+    fs::write(out.join("releases.rs"), releases).expect("OUT_DIR is writable");
+    fs::write(out.join("fixed.rs"), fixed).expect("OUT_DIR is writable");
 }
 
 fn toml_files(directory: &Path) -> Vec<PathBuf> {
@@ -144,6 +159,28 @@ fn push_defect(code: &mut String, path: &Path, check: &CheckFile, row: &DefectFi
         row.from.as_ref().zip(row.before.as_ref()),
         row.with.is_some(),
         row.without,
+    )
+    .expect("a String takes all");
+}
+
+fn push_release(code: &mut String, path: &Path, row: &ReleaseFile) {
+    let is_full = !row.os.is_empty() && !row.hosts.is_empty() && !row.source.is_empty();
+    assert!(is_full, "{}: a release has no os, hosts or source", path.display());
+    writeln!(
+        code,
+        "Release {{ os: &{:?}, version: {}, ended: {:?}, hosts: &{:?}, instead: {:?} }},",
+        row.os, row.version, row.ended, row.hosts, row.instead,
+    )
+    .expect("a String takes all");
+}
+
+fn push_fixed(code: &mut String, path: &Path, row: &FixedFile) {
+    let is_full = !row.os.is_empty() && !row.cve.is_empty() && !row.source.is_empty();
+    assert!(is_full, "{}: a fixed version has no os, cve or source", path.display());
+    writeln!(
+        code,
+        "Fixed {{ os: &{:?}, version: {}, package: {:?}, fixed: {:?}, since: {:?}, cve: {:?} }},",
+        row.os, row.version, row.package, row.fixed, row.since, row.cve,
     )
     .expect("a String takes all");
 }

@@ -129,6 +129,17 @@ pub struct Selinux {
     pub want: Option<SelinuxPolicy>,
 }
 
+/// `[network]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Network {
+    /// What becomes of addresses that are fixed: `keep` or `dhcp`.
+    #[serde(rename = "static")]
+    pub fixed: Option<FixedAddress>,
+    /// What becomes of lines of /etc/hosts that name this instance: `keep` or `drop`.
+    pub own_hosts: Option<OwnHosts>,
+}
+
 /// `[metadata]`: the cloud's metadata service.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -148,17 +159,6 @@ impl MetadataSettings {
             (_, None) => MetadataPolicy::Ask,
         }
     }
-}
-
-/// `[network]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Network {
-    /// What becomes of addresses that are fixed: `keep` or `dhcp`.
-    #[serde(rename = "static")]
-    pub fixed: Option<FixedAddress>,
-    /// What becomes of lines of /etc/hosts that name this instance: `keep` or `drop`.
-    pub own_hosts: Option<OwnHosts>,
 }
 
 /// `[clean]`.
@@ -241,13 +241,13 @@ impl Config {
         over(&mut self.mounts.umount, later.mounts.umount);
         over(&mut self.mounts.system, later.mounts.system);
         over(&mut self.mounts.clear_flags, later.mounts.clear_flags);
+        over(&mut self.metadata.enabled, later.metadata.enabled);
+        over(&mut self.metadata.address, later.metadata.address);
         over(&mut self.mitigations.want, later.mitigations.want);
         over(&mut self.swap.want, later.swap.want);
         over(&mut self.kdump.want, later.kdump.want);
         over(&mut self.dns.single_request_reopen, later.dns.single_request_reopen);
         over(&mut self.selinux.want, later.selinux.want);
-        over(&mut self.metadata.enabled, later.metadata.enabled);
-        over(&mut self.metadata.address, later.metadata.address);
         over(&mut self.network.fixed, later.network.fixed);
         over(&mut self.network.own_hosts, later.network.own_hosts);
         over(&mut self.clean.keep, later.clean.keep);
@@ -341,6 +341,9 @@ umount = "never"
 system = ["UUID=1234", "/srv"]
 [mitigations]
 want = "on"
+[metadata]
+enabled = true
+address = "http://127.0.0.1:8080"
 [swap]
 want = { size = "2GiB" }
 [kdump]
@@ -349,9 +352,6 @@ want = "keep"
 single-request-reopen = "auto"
 [selinux]
 want = "relabel"
-[metadata]
-enabled = true
-address = "http://127.0.0.1:8080"
 [network]
 static = "dhcp"
 own-hosts = "drop"

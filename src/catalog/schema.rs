@@ -30,6 +30,12 @@ pub struct CheckFile {
     /// The rows of a table of known defects, for the check that judges by one.
     #[serde(default)]
     pub defect: Vec<DefectFile>,
+    /// The rows of a table of ended releases, for the check that judges by one.
+    #[serde(default)]
+    pub release: Vec<ReleaseFile>,
+    /// The rows of a table of fixed versions, for the check that judges by one.
+    #[serde(default)]
+    pub fixed: Vec<FixedFile>,
     /// English.
     pub en: TextsFile,
     /// Chinese.
@@ -55,6 +61,44 @@ pub struct DefectFile {
     pub with: Option<String>,
     /// A kernel argument that avoids it.
     pub without: Option<String>,
+    /// Who says so.
+    pub source: String,
+}
+
+/// `[[release]]`: a release that is no longer maintained, and where its packages are no longer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ReleaseFile {
+    /// The distributions, as os-release names them in `ID`.
+    pub os: Vec<String>,
+    /// The first number of `VERSION_ID`.
+    pub version: u32,
+    /// The day on which it ended.
+    pub ended: String,
+    /// Hosts that do not have it any more.
+    pub hosts: Vec<String>,
+    /// Where it is kept.
+    pub instead: String,
+    /// Who says so.
+    pub source: String,
+}
+
+/// `[[fixed]]`: the version of a package in which a release fixed a vulnerability.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FixedFile {
+    /// The distributions, as os-release names them in `ID`.
+    pub os: Vec<String>,
+    /// The first number of `VERSION_ID`.
+    pub version: u32,
+    /// The package.
+    pub package: String,
+    /// The version, `epoch:version-release`, from which on it is fixed.
+    pub fixed: String,
+    /// The version before which it was not there yet, where it came late.
+    pub since: Option<String>,
+    /// The vulnerability.
+    pub cve: String,
     /// Who says so.
     pub source: String,
 }

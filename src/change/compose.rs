@@ -88,6 +88,8 @@ struct Wanted {
     flags: BTreeMap<GuestPath, Vec<CheckId>>,
     mounts: Vec<(CheckId, MountRecord)>,
     swaps: Vec<(CheckId, GuestPath, i32)>,
+    swaps_on: BTreeMap<GuestPath, Vec<CheckId>>,
+    swap_files: BTreeMap<GuestPath, (CheckId, u64)>,
     units: BTreeMap<String, Vec<CheckId>>,
     services: BTreeMap<String, (bool, Vec<CheckId>)>,
     tools: Vec<Tool>,
@@ -165,6 +167,18 @@ pub fn compose(
             action: Action::Unmount { mount },
         });
     }
+    // Before the line of fstab that names it, so that rollback has forgotten the line when it takes
+    // the file away.
+    for (path, (check, size)) in wanted.swap_files {
+        steps.push(Draft {
+            checks: vec![check],
+            summary: format!("make {path}, {} MiB, and swap to it", size >> 20),
+            expects: Expects { absent: Some(path.clone()), ..Expects::default() },
+            path: Some(path),
+            diff: None,
+            action: Action::SwapFile { size },
+        });
+    }
     for (path, file) in &wanted.whole {
         steps.extend(write_file(guest, path, file, &mut made)?);
     }
@@ -188,6 +202,16 @@ pub fn compose(
     }
     for (service, (enable, checks)) in wanted.services {
         steps.extend(switch(guest, &service, enable, &checks, &mut made)?);
+    }
+    for (device, checks) in wanted.swaps_on {
+        steps.push(Draft {
+            checks,
+            path: None,
+            summary: format!("swap to {device}"),
+            expects: Expects::default(),
+            diff: None,
+            action: Action::SwapOn { device },
+        });
     }
     for tool in wanted.tools {
         steps.push(Draft {
@@ -260,6 +284,10 @@ fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
                 if !wanted.swaps.iter().any(|(_, known, _)| *known == device) {
                     wanted.swaps.push((check.clone(), device, priority));
                 }
+            }
+            Edit::SwapOn { device } => push_new(wanted.swaps_on.entry(device).or_default(), check),
+            Edit::SwapFile { path, size } => {
+                wanted.swap_files.entry(path).or_insert_with(|| (check.clone(), size));
             }
             Edit::Run { argv, writes, undo } => {
                 match wanted.tools.iter_mut().find(|tool| tool.argv == argv) {

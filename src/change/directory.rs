@@ -14,11 +14,14 @@ use crate::sys::{Result, Time};
 fn of_step(undo: &Undo) -> Vec<(&GuestPath, (Time, Time))> {
     match undo {
         Undo::File { path, directory, .. } => vec![(path, *directory)],
+        Undo::SwapFile { path, directory } => vec![(path, *directory)],
         Undo::Name(name) => vec![(&name.path, name.directory)],
         Undo::Command { names, .. } => {
             names.iter().map(|name| (&name.path, name.directory)).collect()
         }
-        Undo::Flags { .. } | Undo::Mount { .. } | Undo::Swap { .. } => Vec::new(),
+        Undo::Flags { .. } | Undo::Mount { .. } | Undo::Swap { .. } | Undo::SwapOn { .. } => {
+            Vec::new()
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod preflight;
 mod recover;
 mod step;
 mod store;
+mod swap;
 mod undo;
 
 pub use compose::{ComposeError, ReplayError, check_replay, compose};

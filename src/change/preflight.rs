@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::step::{edited, moved};
+use super::swap;
 use crate::guest::{DeviceKind, Disks, FileKind, Guest, Unknown};
 use crate::model::{Action, GuestPath, MountRecord, Plan, Step, sha256_hex};
 use crate::parse::mountinfo::Mount;
@@ -79,7 +80,9 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
             Action::Unmount { mount } => {
                 obstacles.extend(unmount(guest, mount, &going, &stopping)?);
             }
-            Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device)?),
+            Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device, &stopping)?),
+            Action::SwapOn { .. } => {}
+            Action::SwapFile { size } => obstacles.extend(swap::obstacles(guest, step, *size)?),
             Action::WriteFile { .. } if step.expects.absent.is_none() => {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(file(guest, path, step, cleared.contains(path))?);
@@ -301,7 +304,11 @@ fn loops_inside(
         .collect()
 }
 
-fn swap_off(guest: &Guest, device: &GuestPath) -> Result<Vec<Obstacle>, Unknown> {
+fn swap_off(
+    guest: &Guest,
+    device: &GuestPath,
+    stopping: &[&GuestPath],
+) -> Result<Vec<Obstacle>, Unknown> {
     let swaps = &guest.mounts()?.swaps;
     let Some(swap) = swaps.iter().find(|swap| swap.path == device.as_bytes()) else {
         return Ok(vec![Obstacle {
@@ -311,15 +318,21 @@ fn swap_off(guest: &Guest, device: &GuestPath) -> Result<Vec<Obstacle>, Unknown>
     };
     // A tenth is left for what the guest does meanwhile.
     let available = available_memory().unwrap_or(0);
-    let used = swap.used_kib * 1024;
-    if used > available / 10 * 9 {
+    let mib = |kib: u64| kib >> 10;
+    let used_kib = |path: &GuestPath| {
+        swaps.iter().find(|swap| swap.path == path.as_bytes()).map_or(0, |swap| swap.used_kib)
+    };
+    // Memory has to hold what all of them hold, not each.
+    let all: u64 = stopping.iter().map(|path| used_kib(path)).sum();
+    if swap.used_kib > 0 && all.saturating_mul(1024) > available / 10 * 9 {
         return Ok(vec![Obstacle {
             kind: ObstacleKind::Busy,
             message: format!(
-                "{device} holds {} MiB that memory, with {} MiB available, would not hold; stop \
-                 what uses it first",
-                used >> 20,
-                available >> 20
+                "{device} holds {} MiB; memory, with {} MiB available, would not hold the {} MiB \
+                 that are swapped out: stop what uses it first",
+                mib(swap.used_kib),
+                available >> 20,
+                mib(all)
             ),
         }]);
     }

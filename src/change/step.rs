@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::name::{self, NameUndo, Standing};
+use super::swap;
 use crate::guest::Guest;
 use crate::model::{Action, ByteString, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
 use crate::parse::lines::{self, LineEnding};
@@ -63,6 +64,18 @@ pub enum Undo {
         /// Its priority.
         priority: i32,
     },
+    /// Stop swapping to it.
+    SwapOn {
+        /// The device or file.
+        device: GuestPath,
+    },
+    /// Stop swapping to a file that was made, and remove it.
+    SwapFile {
+        /// The file.
+        path: GuestPath,
+        /// The directory's times before the step.
+        directory: (Time, Time),
+    },
     /// Put back what stood at a name.
     Name(NameUndo),
     /// Put back the files that a command wrote, then run another.
@@ -102,6 +115,14 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
         }
         Action::SwapOff { device, priority } => {
             Ok(Undo::Swap { device: device.clone(), priority: *priority })
+        }
+        Action::SwapOn { device } => Ok(Undo::SwapOn { device: device.clone() }),
+        Action::SwapFile { .. } => {
+            let spot = root.spot(required_path(step)?)?;
+            if spot.dir.lstat(&spot.name)?.is_some() {
+                return Err(moved(&spot.path));
+            }
+            Ok(Undo::SwapFile { directory: spot.dir.times()?, path: spot.path })
         }
         Action::WriteFile { content, .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
@@ -242,9 +263,18 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
             Ok(After::default())
         }
         (Action::SwapOff { device, .. }, _) => {
-            let argv = [OsStr::new("swapoff"), OsStr::new("--"), device.as_os_str()];
-            command(guest, &argv, "stop swapping to", device)?;
+            swap::turn_off(guest, device)?;
             Ok(After::default())
+        }
+        (Action::SwapOn { device }, _) => {
+            swap::turn_on(guest, device)?;
+            Ok(After::default())
+        }
+        (Action::SwapFile { size }, Undo::SwapFile { path, .. }) => {
+            let spot = root.spot(path)?;
+            swap::make_file(guest, &spot, *size)?;
+            let directories = vec![(spot.path.parent(), spot.dir.times()?.1)];
+            Ok(After { directories, ..After::default() })
         }
         _ => Err(Error::new("take", &step.id, ErrorKind::Other, "its undo is of another kind")),
     }

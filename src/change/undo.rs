@@ -13,10 +13,10 @@ use super::journal::{Open, Record};
 use super::name::{self, NameUndo, Standing};
 use super::step::{self, COMMAND_LIMIT, Undo, command, read_whole};
 use super::store::{Run, root_of};
+use super::swap;
 use crate::guest::Guest;
 use crate::model::{GuestPath, MountRecord, sha256_hex};
 use crate::parse::mountinfo::Mountinfo;
-use crate::parse::swaps::Swaps;
 use crate::parse::unit_name;
 use crate::sys::write::{MAX_FILE, RootMut, Spot};
 use crate::sys::{Attributes, Error, ErrorKind, Result};
@@ -178,7 +178,11 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
             Ok(())
         }
         Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
-        Undo::Swap { device, priority } => swap_again(guest, device, *priority),
+        Undo::Swap { device, priority } => swap::turn_on_at(guest, device, Some(*priority)),
+        Undo::SwapOn { device } => swap::turn_off(guest, device),
+        Undo::SwapFile { path, .. } => {
+            in_directory(root, run, open, path, |spot| swap::remove_file(guest, spot))
+        }
         Undo::Name(name) => undo_name(root, run, open, name, None),
         Undo::Command { names, then } => {
             for (at, name) in names.iter().enumerate().rev() {
@@ -340,31 +344,4 @@ fn is_mounted(guest: &Guest, mount: &MountRecord) -> Result<bool> {
         let same_source = now.source.value == mount.source.as_bytes() || mount.loop_file.is_some();
         same_source && now.root.value == mount.root.as_bytes()
     }))
-}
-
-fn swap_again(guest: &Guest, device: &GuestPath, priority: i32) -> Result<()> {
-    let on = |guest: &Guest| -> Result<bool> {
-        let Some(kernel) = guest.kernel() else { return Ok(false) };
-        let swaps = Swaps::parse(&kernel.proc("/swaps")?.unwrap_or_default());
-        Ok(swaps.swaps.iter().any(|swap| swap.path == device.as_bytes()))
-    };
-    if on(guest)? {
-        return Ok(());
-    }
-    let number = priority.to_string();
-    let mut argv: Vec<&OsStr> = vec![OsStr::new("swapon")];
-    // Negative priorities are the kernel's own choice and cannot be asked for (swapon(2)).
-    if priority >= 0 {
-        argv.extend([OsStr::new("-p"), OsStr::new(&number)]);
-    }
-    argv.extend([OsStr::new("--"), device.as_os_str()]);
-    let output = guest.runner().run(&argv, COMMAND_LIMIT)?;
-    if !output.success() {
-        return Err(Error::new("swap to", device, ErrorKind::Other, output.complaint()));
-    }
-    if on(guest)? {
-        return Ok(());
-    }
-    let cause = "swapon said that it succeeded, and /proc/swaps does not show it";
-    Err(Error::new("swap to", device, ErrorKind::Other, cause))
 }

@@ -13,7 +13,6 @@ use crate::model::{CheckId, Edit, Plan, Policy, Step};
 use crate::sys;
 
 /// One change that an operator asks for by name, such as `swap off`.
-#[allow(dead_code)] // The commands that use it come one by one.
 pub struct Change<'a> {
     /// The command as it is typed, without `guestprep`.
     pub command: &'a str,
@@ -34,7 +33,6 @@ pub struct Change<'a> {
 ///
 /// # Errors
 /// As `prepare`: nothing is changed, or everything is undone, or what is left is listed.
-#[allow(dead_code)] // As above.
 pub fn carry_out(
     change: &Change,
     edits: impl FnOnce(&Guest) -> Result<Vec<(CheckId, Edit)>, Trouble>,

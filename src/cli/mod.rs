@@ -7,9 +7,11 @@ mod audit;
 mod capture;
 mod change;
 mod disks;
+mod dns;
 mod exit;
 mod explain;
 mod generate;
+mod kdump;
 mod list;
 mod mitigations;
 mod plan;
@@ -17,7 +19,9 @@ mod prepare;
 mod rollback;
 mod runs;
 mod setup;
+mod swap;
 mod umount;
+mod wishes;
 
 use std::process::ExitCode;
 
@@ -40,8 +44,11 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => runs::run(&cli, args),
         Command::Capture(args) => capture::run(&cli, args),
         Command::Disks(args) => disks::run(&cli, args),
+        Command::Dns(args) => dns::run(&cli, args),
         Command::Umount(args) => umount::run(&cli, args),
         Command::Mitigations(args) => mitigations::run(&cli, args),
+        Command::Swap(args) => swap::run(&cli, args),
+        Command::Kdump(args) => kdump::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

@@ -77,9 +77,9 @@ impl Choice {
             dns: self.config.dns.single_request_reopen.unwrap_or_default(),
             selinux: self.config.selinux.want.unwrap_or_default(),
             swap: self.config.swap.want.unwrap_or_default(),
+            metadata: self.config.metadata.policy(),
             mitigations: self.config.mitigations.want.unwrap_or_default(),
             kdump: self.config.kdump.want.unwrap_or_default(),
-            metadata: self.config.metadata.policy(),
             fixed_address: self.config.network.fixed.unwrap_or_default(),
             own_hosts: self.config.network.own_hosts.unwrap_or_default(),
         }
@@ -234,7 +234,7 @@ pub fn absolute(target: &TargetArgs) -> Result<(Option<PathBuf>, Option<PathBuf>
     Ok((make(&target.root)?, make(&target.state_dir)?))
 }
 
-fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
+pub fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
     let mut config = Config::default();
     let files = match named {
         Some(path) => vec![path.to_owned()],

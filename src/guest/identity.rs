@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::{DeviceKind, Fact, Guest, Unknown};
 use crate::parse::partition_table::{self, PartitionTable, TableError};
@@ -102,6 +103,20 @@ impl Guest {
         Ok(identity)
     }
 
+    /// The kind of a disk's partition table, `dos` or `gpt` as blkid(8) prints it; `None` when it has none.
+    ///
+    /// # Errors
+    /// When neither the disk nor udev's note of it can be read.
+    pub fn table_kind(&self, disk: usize) -> Fact<Option<String>> {
+        match self.partition_table(disk) {
+            Ok(table) => Ok(table.map(|table| table.scheme.name().to_owned())),
+            Err(why) => match self.udev_value(disk, "ID_PART_TABLE_TYPE")? {
+                Some(kind) => Ok(Some(String::from_utf8_lossy(&kind).into_owned())),
+                None => Err(why),
+            },
+        }
+    }
+
     /// The partition table of a disk; `None` when it has none.
     ///
     /// # Errors
@@ -142,8 +157,13 @@ impl Guest {
         }
     }
 
-    /// What udev noted of a device: `E:ID_FS_UUID_ENC=...` in /run/udev/data/b<major>:<minor>.
-    fn udev_note(&self, at: usize) -> Fact<Identity> {
+    /// One value of udev's note of a device; `None` where udev noted none.
+    fn udev_value(&self, at: usize, key: &str) -> Fact<Option<Vec<u8>>> {
+        Ok(udev_property(&*self.udev_text(at)?, key))
+    }
+
+    /// udev's note of a device, /run/udev/data/b<major>:<minor>.
+    fn udev_text(&self, at: usize) -> Fact<Rc<Vec<u8>>> {
         let device = &self.disks()?.devices[at];
         let number = device.number;
         // DISTRO(el6): udev before 172 kept its database in /dev, by name.
@@ -151,26 +171,18 @@ impl Guest {
             format!("/run/udev/data/b{}:{}", number.0, number.1),
             format!("/dev/.udev/db/block:{}", device.name),
         ];
-        let mut content = None;
         for path in paths {
-            content = self.file(&path)?;
-            if content.is_some() {
-                break;
+            if let Some(content) = self.file(&path)? {
+                return Ok(content);
             }
         }
-        let Some(content) = content else {
-            return Err(Unknown(format!(
-                "{} cannot be read, and udev knows nothing of it",
-                device.path()
-            )));
-        };
-        let value = |key: &str| -> Option<Vec<u8>> {
-            let prefix = format!("E:{key}=");
-            content
-                .split(|b| *b == b'\n')
-                .find_map(|line| line.strip_prefix(prefix.as_bytes()))
-                .map(<[u8]>::to_vec)
-        };
+        Err(Unknown(format!("{} cannot be read, and udev knows nothing of it", device.path())))
+    }
+
+    /// What udev noted of a device: `E:ID_FS_UUID_ENC=...`.
+    fn udev_note(&self, at: usize) -> Fact<Identity> {
+        let content = self.udev_text(at)?;
+        let value = |key: &str| udev_property(&content, key);
         let decoded = |key: &str| value(key).map(|v| crate::parse::source::udev_decode(&v));
         Ok(Identity {
             fstype: value("ID_FS_TYPE").map(|v| String::from_utf8_lossy(&v).into_owned()),
@@ -190,6 +202,13 @@ impl Guest {
 fn hexadecimal(text: &[u8]) -> u64 {
     let digits = std::str::from_utf8(text).ok().and_then(|text| text.strip_prefix("0x"));
     digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+}
+
+/// The value of a property in udev's note.
+fn udev_property(note: &[u8], key: &str) -> Option<Vec<u8>> {
+    let prefix = format!("E:{key}=");
+    let mut lines = note.split(|b| *b == b'\n');
+    lines.find_map(|line| line.strip_prefix(prefix.as_bytes())).map(<[u8]>::to_vec)
 }
 
 /// Why a look through a window failed.

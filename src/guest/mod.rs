@@ -22,6 +22,7 @@ mod os;
 mod packages;
 mod place;
 mod release_files;
+mod repositories;
 mod resolver;
 mod root_argument;
 mod scripts;
@@ -29,6 +30,7 @@ mod selinux;
 mod services;
 mod sshd;
 mod swap;
+mod sysctl;
 mod system_disk;
 mod time_sync;
 mod unit_files;
@@ -55,11 +57,12 @@ pub use kernels::{BootKernel, Driver, KernelModules};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mounts::{Mounts, OtherNamespace};
-pub use network::{Card, Connection, Dialect, Managers, Network};
+pub use network::{Card, Client, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use place::{Place, disk_of_kernel_name, is_serial_link};
 pub use release_files::{ReleaseFile, ReleaseKind};
+pub use repositories::Repository;
 pub use resolver::{Keeper, Notation, Owner, RESOLV_CONF, Resolver};
 pub use root_argument::RootArgument;
 pub use scripts::{BootCommand, BootCommands, BootVerb};
@@ -150,9 +153,9 @@ struct Facts {
     network: OnceCell<Fact<Network>>,
     swap: OnceCell<Fact<SwapSpace>>,
     kdump: OnceCell<Fact<Kdump>>,
+    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
     resolver: OnceCell<Fact<Resolver>>,
     selinux: OnceCell<Fact<Option<Selinux>>>,
-    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
     sshd: OnceCell<Fact<Option<Sshd>>>,
     cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
     dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
@@ -414,6 +417,18 @@ impl Guest {
         };
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// A file below /sys of the kernel that has the guest's disks: its own, or, of a mounted tree,
+    /// this machine's. `None` when it is not there, and of a bare tree.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sysfs(&self, path: &str) -> Fact<Option<Vec<u8>>> {
+        match self.kernel.as_ref().or(self.host.as_ref()) {
+            Some(kernel) => Ok(kernel.sys(path)?),
+            None => Ok(None),
+        }
     }
 
     /// The time of day, in seconds since 1970: for what is due at some time.

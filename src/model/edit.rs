@@ -80,6 +80,18 @@ pub enum Edit {
         /// Its priority, to be given back by rollback.
         priority: i32,
     },
+    /// Swap to a device or a file.
+    SwapOn {
+        /// The device or file, as swapon(8) takes it.
+        device: GuestPath,
+    },
+    /// Make a file that is swapped to, and swap to it; on a guest that runs.
+    SwapFile {
+        /// The file, which is not there.
+        path: GuestPath,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// Mask a systemd unit: a link to /dev/null in /etc/systemd/system.
     MaskUnit {
         /// The unit's full name.

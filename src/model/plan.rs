@@ -134,6 +134,16 @@ pub enum Action {
         /// Its priority before.
         priority: i32,
     },
+    /// Swap to a device or file.
+    SwapOn {
+        /// As swapon(8) takes it.
+        device: GuestPath,
+    },
+    /// Make the file at the step's path and swap to it.
+    SwapFile {
+        /// Its size in bytes.
+        size: u64,
+    },
     /// Change a systemd unit's state.
     Unit {
         /// The unit's full name.
@@ -157,6 +167,8 @@ impl Action {
             Action::SetFlags { .. } => "set-flags",
             Action::Unmount { .. } => "unmount",
             Action::SwapOff { .. } => "swap-off",
+            Action::SwapOn { .. } => "swap-on",
+            Action::SwapFile { .. } => "swap-file",
             Action::Unit { .. } => "unit",
         }
     }

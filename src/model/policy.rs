@@ -30,10 +30,10 @@ pub struct Policy {
     pub fixed_address: FixedAddress,
     /// What becomes of lines of /etc/hosts that name this instance.
     pub own_hosts: OwnHosts,
-    /// What becomes of mitigations of CPU defects that are switched off, or on.
-    pub mitigations: MitigationsPolicy,
     /// Whether and where the metadata service is asked.
     pub metadata: MetadataPolicy,
+    /// What becomes of mitigations of CPU defects that are switched off, or on.
+    pub mitigations: MitigationsPolicy,
 }
 
 /// `[network] static`.

@@ -4,6 +4,7 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod apt_sources;
 pub mod bls;
 pub mod cloud_config;
 pub mod cloud_swap;
@@ -30,6 +31,7 @@ pub mod lines;
 pub mod lvm_metadata;
 pub mod marker;
 pub mod mountinfo;
+pub mod neighbours;
 pub mod net;
 pub mod octal;
 pub mod options;
@@ -46,6 +48,7 @@ pub mod source;
 pub mod sshd_config;
 pub mod superblock;
 pub mod swaps;
+pub mod sysctl;
 pub mod time_sources;
 pub mod timespan;
 pub mod unit;

@@ -17,6 +17,7 @@ mod cloud_init_broken;
 mod cpu_mitigations_off;
 mod crypttab_data_disk;
 mod data_disk_mounted;
+mod dhcp_client_dead;
 mod disk_full;
 mod dns_no_single_request_reopen;
 mod driver_nvme;
@@ -38,13 +39,18 @@ mod kdump_half_on;
 mod kernel_known_defect;
 mod lib_absolute_link;
 mod mount_unit_data_disk;
+mod neighbour_table_small;
 mod network_mount;
+mod partition_layout;
 mod qemu_guest_agent;
 mod release_file_altered;
+mod repository_dead;
 mod resolver_options;
 mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
+mod root_not_growable;
+mod security_package_old;
 mod selinux_unbootable;
 mod services;
 mod shadow_locked;
@@ -84,6 +90,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "cpu-mitigations-off", judge: cpu_mitigations_off::judge },
     Probe { id: "crypttab-data-disk", judge: crypttab_data_disk::judge },
     Probe { id: "data-disk-mounted", judge: data_disk_mounted::judge },
+    Probe { id: "dhcp-client-dead", judge: dhcp_client_dead::judge },
     Probe { id: "disk-full", judge: disk_full::judge },
     Probe { id: "dns-no-single-request-reopen", judge: dns_no_single_request_reopen::judge },
     Probe { id: "driver-nvme", judge: driver_nvme::judge },
@@ -96,19 +103,24 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "fstab-malformed", judge: fstab_malformed::judge },
     Probe { id: "fstab-missing-device", judge: fstab_missing_device::judge },
     Probe { id: "fstab-unstable-name", judge: fstab_unstable_name::judge },
-    Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
+    Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "image-size", judge: image_size::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
+    Probe { id: "neighbour-table-small", judge: neighbour_table_small::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "partition-layout", judge: partition_layout::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },
+    Probe { id: "repository-dead", judge: repository_dead::judge },
     Probe { id: "rhel-instance-family", judge: rhel_instance_family::judge },
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
+    Probe { id: "root-not-growable", judge: root_not_growable::judge },
+    Probe { id: "security-package-old", judge: security_package_old::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },
     Probe { id: "sshd-unreachable", judge: sshd_unreachable::judge },

@@ -23,6 +23,7 @@ mod processes;
 mod root;
 mod runner;
 mod stream;
+mod swap_file;
 pub mod write;
 
 pub use addresses::Address;
@@ -44,3 +45,4 @@ pub use processes::{Hold, Holder};
 pub use root::{FsUse, Root};
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};
+pub use swap_file::Blocks;

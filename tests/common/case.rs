@@ -194,7 +194,8 @@ impl From<CasePolicy> for Policy {
             kdump: policy.kdump,
             fixed_address: policy.fixed_address,
             own_hosts: policy.own_hosts,
-            metadata: guestprep::model::MetadataPolicy::default(),
+            // No case asks the service.
+            ..Policy::default()
         }
     }
 }

@@ -18,9 +18,9 @@ use super::fixture::Fixture;
 use super::state;
 
 /// What guestprep and the tests call inside the guest.
-const PROGRAMS: [&str; 12] = [
-    "sh", "mount", "umount", "swapon", "swapoff", "losetup", "sleep", "cat", "true", "false",
-    "touch", "kill",
+const PROGRAMS: [&str; 13] = [
+    "sh", "mount", "umount", "mkswap", "swapon", "swapoff", "losetup", "sleep", "cat", "true",
+    "false", "touch", "kill",
 ];
 
 /// Where guestprep lies in the guest.

@@ -109,7 +109,10 @@ fn findings(verdict: Verdict) -> Vec<Finding> {
 
 /// Whether an edit is one of files: mounts and swaps of a recorded guest are only text.
 pub fn is_of_files(edit: &Edit) -> bool {
-    !matches!(edit, Edit::Unmount(_) | Edit::SwapOff { .. })
+    !matches!(
+        edit,
+        Edit::Unmount(_) | Edit::SwapOff { .. } | Edit::SwapOn { .. } | Edit::SwapFile { .. }
+    )
 }
 
 fn keys(findings: &[Finding]) -> Vec<(&'static str, String)> {

@@ -34,7 +34,7 @@ pub(super) fn read(guest: &Guest, doubts: &mut Vec<String>) -> Vec<Lease> {
             if !is_lease && !is_private {
                 continue;
             }
-            match guest.file(&directory.join(&name)) {
+            match guest.file(directory.join(&name)) {
                 Ok(Some(text)) if text.windows(7).any(|part| part == b"lease {") => {
                     leases.extend(lease::dhclient(&text));
                 }

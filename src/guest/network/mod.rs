@@ -4,6 +4,7 @@
 //! whether cloud-init writes a file anew on a clone. Says what is so, never whether it is good.
 
 mod cards;
+mod clients;
 mod cloud;
 mod files;
 mod leases;
@@ -17,6 +18,7 @@ use crate::parse::net::lease::Lease;
 use crate::parse::net::{Change, Fixed, Kind, Profile, Repair, To};
 
 pub use cards::Card;
+pub use clients::Client;
 pub use managers::Managers;
 
 /// Which manager's language a file is in.

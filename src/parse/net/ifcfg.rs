@@ -90,6 +90,11 @@ impl File<'_> {
             dhcp: Some(dhcp),
             fixed: self.fixed(),
             macs: self.macs(),
+            is_persistent: self.get("PERSISTENT_DHCLIENT").is_some_and(|value| {
+                [&b"yes"[..], b"y", b"true", b"t", b"1"]
+                    .iter()
+                    .any(|w| value.eq_ignore_ascii_case(w))
+            }),
             to_dhcp: if is_part { Repair::RemoveFile } else { self.to_dhcp(dhcp).into() },
         }
     }

@@ -97,6 +97,7 @@ impl<'a> File<'a> {
             fixed: self.fixed(),
             macs: self.macs(),
             to_dhcp: Repair::Lines(self.to_dhcp()),
+            ..Profile::default()
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Profile {
     pub macs: Vec<Mac>,
     /// What leaves DHCP alone to give the addresses.
     pub to_dhcp: Repair,
+    /// Whether its DHCP client is told to ask for ever (`PERSISTENT_DHCLIENT` of Red Hat's scripts).
+    pub is_persistent: bool,
 }
 
 /// The kind of an interface.
@@ -187,6 +189,31 @@ pub fn is_local(value: &[u8]) -> bool {
     }
 }
 
+/// The interfaces that the command line of a DHCP client (dhclient(8), dhcpcd(8), udhcpc) names; none where it serves all.
+pub fn interfaces_of_client(arguments: &[Vec<u8>]) -> Vec<&[u8]> {
+    /// Options whose value is a word of its own.
+    const VALUED: [&[u8]; 14] = [
+        b"-lf", b"-pf", b"-cf", b"-sf", b"-p", b"-s", b"-g", b"-e", b"-D", b"-H", b"-C", b"-F",
+        b"-V", b"-df",
+    ];
+    let mut named: Vec<&[u8]> = Vec::new();
+    let mut words = arguments.iter().skip(1).map(Vec::as_slice);
+    let is_udhcpc = arguments.first().is_some_and(|name| name.ends_with(b"udhcpc"));
+    while let Some(word) = words.next() {
+        match word {
+            // dhclient's -i wants no value.
+            b"-i" if is_udhcpc => named.extend(words.next()),
+            _ if is_udhcpc => {}
+            _ if VALUED.contains(&word) => {
+                words.next();
+            }
+            _ if word.starts_with(b"-") => {}
+            _ => named.push(word),
+        }
+    }
+    named
+}
+
 /// The text after changes, as the product makes them; for tests.
 #[cfg(test)]
 pub(super) fn apply(text: &[u8], changes: &[Change]) -> Vec<u8> {
@@ -226,6 +253,19 @@ mod tests {
         for text in ["preserve", "", "00:16:3e:01:02", "00:16:3e:01:02:0g", "stable"] {
             assert!(!is_mac(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_client_serves() {
+        let named = |line: &str| {
+            let words: Vec<Vec<u8>> = line.split(' ').map(|w| w.as_bytes().to_vec()).collect();
+            let found = interfaces_of_client(&words);
+            found.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(named("/sbin/dhclient -1 -q -lf /l/eth1.lease -pf /run/p eth0"), ["eth0"]);
+        assert_eq!(named("/sbin/dhclient -4 -v -i -pf /run/p -lf /l -I -df /l6 eth0"), ["eth0"]);
+        assert_eq!(named("udhcpc -b -p /run/p -i eth1"), ["eth1"]);
+        assert!(named("/usr/sbin/dhcpcd -q").is_empty());
     }
 
     #[test]
