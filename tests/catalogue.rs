@@ -15,7 +15,7 @@ use guestprep::catalog::{CHECKS, Rule, Texts};
 use guestprep::probe::PROBES;
 
 /// What no recorded guest can show, and where it is tested instead: check, verdict or key, place.
-const ELSEWHERE: [(&str, &str, &str); 14] = [
+const ELSEWHERE: [(&str, &str, &str); 16] = [
     // A recorded process holds nothing.
     ("data-disk-mounted", "busy", "tests/live/busy.rs"),
     // How full a filesystem is only statvfs(2) of a real one says.
@@ -33,6 +33,9 @@ const ELSEWHERE: [(&str, &str, &str); 14] = [
     ("filesystem-errors", "needs-repair", "src/probe/filesystem_errors.rs"),
     ("filesystem-features", "ext4-64bit", "tests/mounted_tree.rs"),
     ("filesystem-features", "project-and-quota", "tests/mounted_tree.rs"),
+    // Which build of systemd it is only rpm says.
+    ("initramfs-stale-systemd", "fail", "tests/initramfs/stale.rs"),
+    ("initramfs-stale-systemd", "stale", "tests/initramfs/stale.rs"),
     // As with disk-full.
     ("kdump-half-on", "space-low", "src/probe/kdump_half_on.rs"),
 ];
@@ -213,13 +216,14 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 9] = [
+    const ACTIONS: [&str; 10] = [
         "edit-file",
         "write-file",
         "remove",
         "set-flags",
         "unmount",
         "swap-off",
+        "swap-file",
         "unit",
         "kernel-args",
         "run",

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod boot;
+mod changelog;
 mod cloud_init;
 mod disks;
 mod filesystems;
@@ -75,7 +76,7 @@ pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata};
+pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata, Stamp, Time};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -263,6 +264,14 @@ impl Guest {
     /// What [`Root::stat`] says.
     pub fn stat(&self, path: &GuestPath) -> Fact<Option<Attributes>> {
         Ok(self.root.stat(path)?)
+    }
+
+    /// When a regular file last changed, links followed; `None` when it names nothing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn stamp(&self, path: &GuestPath) -> Fact<Option<Stamp>> {
+        Ok(self.root.open_stream(path, u64::MAX)?.map(|stream| stream.stamp()))
     }
 
     /// The immutable and append-only flags of a path; `None` when it names nothing.

@@ -135,7 +135,7 @@ impl Parser<'_> {
                 Token::Open => {
                     return Err(self.error("a brace opens a block that belongs to no command"));
                 }
-                Token::Word(word) => match keyword(&word) {
+                Token::Word(word) => match keyword(word) {
                     Some(name) if ends.contains(&name) => break,
                     _ => found.push(self.statement()?),
                 },

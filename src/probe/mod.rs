@@ -35,6 +35,7 @@ mod fstab_unstable_name;
 mod hosts_own_address;
 mod image_facts;
 mod image_size;
+mod initramfs_stale_systemd;
 mod kdump_half_on;
 mod kernel_known_defect;
 mod lib_absolute_link;
@@ -106,6 +107,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "hosts-own-address", judge: hosts_own_address::judge },
     Probe { id: "image-facts", judge: image_facts::judge },
     Probe { id: "image-size", judge: image_size::judge },
+    Probe { id: "initramfs-stale-systemd", judge: initramfs_stale_systemd::judge },
     Probe { id: "kdump-half-on", judge: kdump_half_on::judge },
     Probe { id: "kernel-known-defect", judge: kernel_known_defect::judge },
     Probe { id: "lib-absolute-link", judge: lib_absolute_link::judge },
@@ -130,7 +132,7 @@ pub const PROBES: &[Probe] = &[
 ];
 
 /// The probes that ask what is inside an initramfs, which takes long enough to begin early.
-pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio"];
+pub const READ_INITRAMFS: &[&str] = &["driver-nvme", "driver-virtio", "initramfs-stale-systemd"];
 
 /// The probe of that name.
 pub fn find(id: &str) -> Option<&'static Probe> {

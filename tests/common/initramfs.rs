@@ -31,6 +31,9 @@ pub struct Image {
     /// Whether an archive with CPU microcode stands before it.
     #[serde(default)]
     microcode: bool,
+    /// Whether it was written long ago.
+    #[serde(default)]
+    old: bool,
     /// Bytes to leave out at the end.
     #[serde(default)]
     cut: usize,
@@ -56,8 +59,14 @@ impl Image {
         }
         image.extend(compress(&self.compression, &pack(&entries)));
         image.truncate(image.len() - self.cut);
-        fs::write(root.join(&self.path), image)
-            .unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
+        let path = root.join(&self.path);
+        fs::write(&path, image).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        if self.old {
+            let time =
+                std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(981_173_106);
+            let file = fs::File::options().write(true).open(&path).expect("the image");
+            file.set_modified(time).expect("a time");
+        }
     }
 }
 
