@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use common::case::Case;
 use common::fixture::fixtures;
-use guestprep::catalog::{CHECKS, Rule, Texts};
+use guestprep::catalog::{CHECKS, QUESTIONS, Rule, Texts};
 use guestprep::probe::PROBES;
 
 /// What no recorded guest can show, and where it is tested instead: check, verdict or key, place.
@@ -216,13 +216,14 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 9] = [
+    const ACTIONS: [&str; 10] = [
         "edit-file",
         "write-file",
         "remove",
         "set-flags",
         "unmount",
         "swap-off",
+        "swap-file",
         "unit",
         "kernel-args",
         "run",
@@ -241,6 +242,38 @@ fn every_case_says_what_it_is_in_a_sentence() {
     for spec in CHECKS {
         for (name, case) in cases(spec.id) {
             assert!(case.about.ends_with('.'), "{}/{name}: {}", spec.id, case.about);
+        }
+    }
+}
+
+#[test]
+fn the_readme_of_the_checks_is_as_generated() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("checks/README.md");
+    let kept = fs::read_to_string(path).expect("checks/README.md");
+    let generated = std::process::Command::new(env!("CARGO_BIN_EXE_guestprep"))
+        .args(["generate", "catalogue"])
+        .output()
+        .expect("guestprep");
+    assert!(
+        kept.as_bytes() == generated.stdout,
+        "checks/README.md is old: cargo run -q -- generate catalogue > checks/README.md"
+    );
+}
+
+#[test]
+fn every_command_that_answers_a_question_is_one() {
+    for question in QUESTIONS {
+        assert!(question.asks.chars().any(|c| !c.is_ascii()), "{}: as asked", question.asks);
+        for text in [question.en, question.zh] {
+            assert!(text.ends_with(['.', '。']), "{text}: a whole sentence");
+        }
+        for command in question.commands {
+            let words = command.split(' ').chain(["--help"]);
+            let done = std::process::Command::new(env!("CARGO_BIN_EXE_guestprep"))
+                .args(words)
+                .output()
+                .expect("guestprep");
+            assert!(done.status.success(), "guestprep {command}: {done:?}");
         }
     }
 }

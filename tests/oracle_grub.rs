@@ -273,3 +273,38 @@ fn after_boot_device_name_is_mended_the_generator_writes_uuids() {
         assert_eq!((probe.judge)(&guest(&fixture)), Ok(Verdict::Pass));
     }
 }
+
+#[test]
+fn what_grub_script_check_refuses_is_an_error_and_what_it_takes_is_none() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("grub.cfg");
+    for (script, is_good) in [
+        ("set default=0\nmenuentry 'A' --id a { linux /v ro; initrd /i }\n", true),
+        (
+            "submenu 'S' $menuentry_id_option 'x' {\n\tmenuentry \"M\" {\n\t\techo 'l'\n\t}\n}\n",
+            true,
+        ),
+        ("if [ -s $prefix/grubenv ]; then\n load_env\nelif [ x ]; then y; else z\nfi\n", true),
+        ("function f {\n x\n}\nf # a note\n", true),
+        ("for i in a b; do echo $i; done\nwhile false; do x; done\n", true),
+        ("a \\\n b 'c d' \"e ${f} \\$g\"\n", true),
+        ("menuentry 'A' {\n linux /v\n", false),
+        ("menuentry 'A' {\n}\n", false),
+        ("if x; then\nfi\n", false),
+        ("if x\n y\nfi\n", false),
+        ("echo 'a\n", false),
+        ("a\n}\n", false),
+        ("fi\n", false),
+        ("a | b\n", false),
+        ("function { x\n}\n", false),
+    ] {
+        let own = guestprep::parse::grub_script::parse(script.as_bytes());
+        assert_eq!(own.is_ok(), is_good, "{script}: {own:?}");
+        fs::write(&path, script).expect("a script");
+        let Ok(output) = Command::new("grub-script-check").arg(&path).output() else {
+            println!("left out: grub-script-check is not installed");
+            return;
+        };
+        assert_eq!(output.status.success(), is_good, "{script}");
+    }
+}

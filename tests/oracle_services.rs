@@ -257,3 +257,47 @@ fn a_script_of_el6_is_switched_by_its_head() {
     assert_eq!(shown, ["/etc/rc.d/rc2.d/S58ntpd", "/etc/rc.d/rc2.d/K74ntpd"]);
     assert_eq!(changes.len(), 8);
 }
+
+/// The units in the transaction that systemd would begin boot with, as `systemd --test` prints it.
+/// It refuses to be root.
+fn initial_transaction() -> Option<BTreeSet<String>> {
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "env", "-i"])
+        .args(["/usr/lib/systemd/systemd", "--test", "--system", "--log-target=console"])
+        .output()
+        .ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&said);
+    let started = text.lines().filter_map(|line| {
+        let unit = line.trim().strip_prefix("Action: ")?.strip_suffix(" -> start")?;
+        Some(unit.to_owned())
+    });
+    let started: BTreeSet<String> = started.collect();
+    started.contains("multi-user.target").then_some(started)
+}
+
+#[test]
+fn boot_starts_what_systemd_would_start() {
+    let (Some(theirs), Some(own)) = (initial_transaction(), own_tree()) else {
+        return left_out("systemd --test: it is not here, or this is not root");
+    };
+    let guest = guest(own.path());
+    let (mut started, mut not_started, mut wrong) = (0, 0, Vec::new());
+    for name in services(own.path()) {
+        let Some(service) = guest.service(&name).expect("a fact") else { continue };
+        // Generators ask for these: of gettys in a container, and of fstab.
+        if ["console-getty", "systemd-remount-fs"].contains(&service.name.as_str()) {
+            continue;
+        }
+        // An alias stands for the unit that it names.
+        let unit = format!("{}.service", service.name);
+        let ours = service.starts == Starts::AtBoot;
+        if ours != theirs.contains(&unit) {
+            wrong.push(format!("{name}: {service:?}"));
+        }
+        *(if ours { &mut started } else { &mut not_started }) += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{started} services are started, {not_started} are not");
+    assert!(started > 10 && not_started > 10, "{started} {not_started}");
+}

@@ -159,7 +159,7 @@ impl Guest {
 
     /// One value of udev's note of a device; `None` where udev noted none.
     fn udev_value(&self, at: usize, key: &str) -> Fact<Option<Vec<u8>>> {
-        Ok(udev_property(&*self.udev_text(at)?, key))
+        Ok(udev_property(&self.udev_text(at)?, key))
     }
 
     /// udev's note of a device, /run/udev/data/b<major>:<minor>.

@@ -28,6 +28,8 @@ pub struct SshdSetting {
     pub keyword: String,
     /// Its arguments.
     pub arguments: Vec<Vec<u8>>,
+    /// Whether it stands in a `Match` of all, which goes before what stands outside.
+    pub in_match: bool,
 }
 
 /// sshd's configuration, its includes in their places.
@@ -38,9 +40,10 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// The directive that counts: the first.
+    /// The directive that counts: the first in a `Match` of all, and where there is none the first.
     pub fn first(&self, keyword: &str) -> Option<&SshdSetting> {
-        self.settings.iter().find(|setting| setting.keyword == keyword)
+        let of = || self.settings.iter().filter(|setting| setting.keyword == keyword);
+        of().find(|setting| setting.in_match).or_else(|| of().next())
     }
 
     /// The first argument of the directive that counts, in lower case.
@@ -174,13 +177,21 @@ fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> 
     }
     // A Match goes on to the next one or to the end of its file.
     let mut is_active = true;
+    let mut in_match = false;
     for directive in file.directives() {
         match directive.keyword.as_str() {
             "match" => {
+                in_match = true;
                 is_active = directive.arguments.len() == 1
                     && directive.arguments[0].eq_ignore_ascii_case(b"all");
             }
             _ if !is_active => {}
+            "port" if crate::parse::fields::unsigned::<u16>(&directive.arguments[0]).is_none() => {
+                return Err(Unknown(format!(
+                    "{path}:{}: not the number of a port",
+                    directive.line
+                )));
+            }
             "include" => {
                 for pattern in &directive.arguments {
                     let at = |why: &str| Unknown(format!("{path}:{}: {why}", directive.line));
@@ -196,6 +207,7 @@ fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> 
                 line: directive.line,
                 keyword: keyword.to_owned(),
                 arguments: directive.arguments.clone(),
+                in_match,
             }),
         }
     }

@@ -7,17 +7,15 @@ use super::kernel_arguments::KernelArguments;
 use super::key_value::{Assignment, KeyValue};
 use super::lines::LineError;
 
+/// Says what becomes of one assignment, given its place among all of the file, itself and its arguments: what takes their
+/// place, or `None` to leave them.
+pub type Edit<'a> = dyn FnMut(usize, &Assignment, &KernelArguments) -> Option<Vec<u8>> + 'a;
+
 /// The file with the values of some variables edited.
-///
-/// `edit` is given each assignment with its place among all of the file and its arguments; what it gives back takes their
-/// place, and `None` leaves them.
 ///
 /// # Errors
 /// The line of a value that is quoted in a way that cannot be edited without changing what it says.
-pub fn with_values(
-    text: &[u8],
-    edit: &mut dyn FnMut(usize, &Assignment, &KernelArguments) -> Option<Vec<u8>>,
-) -> Result<Vec<u8>, LineError> {
+pub fn with_values(text: &[u8], edit: &mut Edit) -> Result<Vec<u8>, LineError> {
     let file = KeyValue::parse(text);
     let mut out = Vec::with_capacity(text.len() + 64);
     let mut copied = 0;

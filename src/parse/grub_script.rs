@@ -135,7 +135,7 @@ impl Parser<'_> {
                 Token::Open => {
                     return Err(self.error("a brace opens a block that belongs to no command"));
                 }
-                Token::Word(word) => match keyword(&word) {
+                Token::Word(word) => match keyword(word) {
                     Some(name) if ends.contains(&name) => break,
                     _ => found.push(self.statement()?),
                 },
@@ -143,6 +143,12 @@ impl Parser<'_> {
         }
         self.depth -= 1;
         Ok(found)
+    }
+
+    /// As [`Parser::statements`], where GRUB's grammar asks for one at least.
+    fn some(&mut self, ends: Ends<'_>) -> Result<Vec<Statement>, LineError> {
+        let found = self.statements(ends)?;
+        if found.is_empty() { Err(self.error("a command was expected")) } else { Ok(found) }
     }
 
     fn statement(&mut self) -> Result<Statement, LineError> {
@@ -153,7 +159,7 @@ impl Parser<'_> {
         match keyword(&first) {
             Some(b"if") => self.conditional(),
             Some(b"while" | b"until") => {
-                self.statements(&[b"do"])?;
+                self.some(&[b"do"])?;
                 self.body_of_loop(line)
             }
             Some(b"for") => {
@@ -211,9 +217,9 @@ impl Parser<'_> {
     fn conditional(&mut self) -> Result<Statement, LineError> {
         let mut branches = Vec::new();
         loop {
-            let condition = self.statements(&[b"then"])?;
+            let condition = self.some(&[b"then"])?;
             self.expect(b"then", "an if has no then")?;
-            let body = self.statements(&[b"elif", b"else", b"fi"])?;
+            let body = self.some(&[b"elif", b"else", b"fi"])?;
             branches.push((condition, body));
             let Token::Word(word) = self.lexer.next()? else {
                 return Err(self.error("an if has no fi"));
@@ -221,7 +227,7 @@ impl Parser<'_> {
             match keyword(&word) {
                 Some(b"elif") => {}
                 Some(b"else") => {
-                    let otherwise = self.statements(&[b"fi"])?;
+                    let otherwise = self.some(&[b"fi"])?;
                     self.expect(b"fi", "an if has no fi")?;
                     return Ok(Statement::If { branches, otherwise });
                 }
@@ -232,7 +238,7 @@ impl Parser<'_> {
 
     fn body_of_loop(&mut self, line: usize) -> Result<Statement, LineError> {
         self.expect(b"do", "a loop has no do")?;
-        let body = self.statements(&[b"done"])?;
+        let body = self.some(&[b"done"])?;
         self.expect(b"done", "a loop has no done")?;
         Ok(Statement::Loop { line, body })
     }
@@ -243,7 +249,7 @@ impl Parser<'_> {
         }
         let line = self.lexer.line();
         self.lexer.next()?;
-        let body = self.statements(&[])?;
+        let body = self.some(&[])?;
         match self.lexer.next()? {
             Token::Close => Ok(Some(body)),
             _ => Err(LineError { line, reason: "the block is not closed" }),

@@ -15,6 +15,11 @@ const GPT_GENERATOR: &str = "/etc/systemd/system-generators/systemd-gpt-auto-gen
 /// An empty one hides the distribution's, whose devices are gone then (zram-generator.conf(5)).
 const ZRAM_GENERATOR: &str = "/etc/systemd/zram-generator.conf";
 
+/// The file that makes up for missing swap.
+const SWAP_FILE: &str = "/swapfile";
+/// The unit of sizes.
+const MIB: u64 = 1 << 20;
+
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let space = guest.swap()?;
@@ -34,6 +39,9 @@ pub fn judge(guest: &Guest) -> Answer {
         findings.extend(resume(guest, space));
     }
     findings.extend(absent_resume(space));
+    if let SwapPolicy::Size(size) = guest.policy().swap {
+        findings.extend(too_small(guest, space, size)?);
+    }
     Ok(Verdict::from_parts(findings, doubts))
 }
 
@@ -198,6 +206,32 @@ fn absent_resume(space: &SwapSpace) -> Vec<Finding> {
             Some(finding.with("what", &resume.device).impact(Impact::DelaysBoot))
         })
         .collect()
+}
+
+/// Less swap on disks than the operator wants, on a guest that runs. A swap file makes up for it.
+fn too_small(guest: &Guest, space: &SwapSpace, size: u64) -> Result<Option<Finding>, Unknown> {
+    if guest.kernel().is_none() {
+        return Ok(None);
+    }
+    let kept = space.active.iter().filter(|active| !active.from.is_empty() && !active.is_memory);
+    let have: u64 = kept.map(|active| active.swap.size_kib * 1024).sum();
+    // The kernel counts a file without its first page.
+    if have.saturating_add(MIB) > size {
+        return Ok(None);
+    }
+    let path = GuestPath::from(SWAP_FILE);
+    let mut line = path.as_bytes().to_vec();
+    line.extend_from_slice(b" none swap sw 0 0");
+    let fix = [
+        Edit::SwapFile { path: path.clone(), size: (size - have).next_multiple_of(MIB) },
+        Edit::Append { path: GuestPath::from("/etc/fstab"), lines: vec![ByteString::from(line)] },
+    ];
+    let can_make = guest.is_running_here() && guest.root().lstat(&path)?.is_none();
+    let finding = Finding::new("too-small", Subject::Setting { setting: "swap".to_owned() })
+        .with("have", format!("{} MiB", have / MIB))
+        .with("want", format!("{} MiB", size / MIB))
+        .fix(fix.into_iter().filter(|_| can_make));
+    Ok(Some(finding))
 }
 
 /// What is offered where the operator wants no swap.

@@ -16,6 +16,7 @@ pub struct Words {
     unknown: &'static str,
     waived: &'static str,
     fix_automatic: &'static str,
+    fix_partly: &'static str,
     fix_manual: &'static str,
     counts: &'static str,
     next_prepare: &'static str,
@@ -32,6 +33,7 @@ impl Words {
         unknown: "unknown",
         waived: "waived",
         fix_automatic: "guestprep prepare mends it",
+        fix_partly: "guestprep prepare mends a part of it; the rest by hand",
         fix_manual: "to be mended by hand",
         counts: "passed {pass}, failed {fail}, unknown {unknown}, not applicable {na}",
         next_prepare: "Next: `guestprep plan` shows what `guestprep prepare` would change.",
@@ -47,6 +49,7 @@ impl Words {
         unknown: "未知",
         waived: "已豁免",
         fix_automatic: "可由 guestprep prepare 修复",
+        fix_partly: "部分可由 guestprep prepare 修复，其余需人工处理",
         fix_manual: "需人工处理",
         counts: "通过 {pass}，失败 {fail}，未知 {unknown}，不适用 {na}",
         next_prepare: "下一步：`guestprep plan` 显示 `guestprep prepare` 将做的更改。",
@@ -120,9 +123,19 @@ fn failed(out: &mut String, check: &CheckResult, words: &Words, style: Style) {
     for finding in &check.findings {
         one(out, finding, check.severity, words, style);
     }
-    let automatic = check.findings.iter().all(|f| f.remedy.kind == RemedyKind::Automatic);
-    let fix = if automatic { words.fix_automatic } else { words.fix_manual };
-    let _ = writeln!(out, "    {}\n", style.dim(fix));
+    let automatic =
+        check.findings.iter().filter(|f| f.remedy.kind == RemedyKind::Automatic).count();
+    let fix = match automatic {
+        // Advice is worth knowing; nobody has to do anything about it.
+        0 if check.severity == Severity::Advice => "",
+        0 => words.fix_manual,
+        count if count == check.findings.len() => words.fix_automatic,
+        _ => words.fix_partly,
+    };
+    if !fix.is_empty() {
+        let _ = writeln!(out, "    {}", style.dim(fix));
+    }
+    out.push('\n');
 }
 
 fn one(

@@ -91,7 +91,7 @@ fn send(request: minreq::Request, service: &str) -> Result<(u16, Option<String>)
     let fail = |cause: String| Error::new("ask", service, ErrorKind::Other, cause);
     let request = request.with_timeout(LIMIT.as_secs()).with_follow_redirects(false);
     let response = request.send_lazy().map_err(|error| fail(error.to_string()))?;
-    let status = u16::try_from(response.status_code).unwrap_or_default();
+    let status = response.status_code;
     let mut body = Vec::new();
     response.take(MAX_VALUE).read_to_end(&mut body).map_err(|error| fail(error.to_string()))?;
     let text = body.trim_ascii();

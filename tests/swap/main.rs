@@ -97,6 +97,21 @@ fn a_file_on_the_root() {
 }
 
 #[test]
+fn what_the_configuration_wants() {
+    swapping(&[], |live| {
+        let before = live.state();
+        let config = "[swap]\nwant = { size = \"8MiB\" }\n";
+        fs::write(live.at("/run/config.toml"), config).expect("a file");
+        let only = ["--check", "swap-enabled", "--config", "/run/config.toml"];
+        live.guestprep(&[&["prepare", "--yes"], &only[..]].concat()).exits(0);
+        assert!(is_on(live, "/swapfile"));
+        live.guestprep(&[&["audit", "--fail-on", "warning"], &only[..]].concat()).exits(0);
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert_same(&before, &live.state(), "rollback left the guest otherwise");
+    });
+}
+
+#[test]
 fn off_and_on_again() {
     swapping(&[], |live| {
         live.guestprep(&["swap", "size", "8MiB", "--yes"]).exits(0);

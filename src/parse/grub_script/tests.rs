@@ -87,6 +87,7 @@ fn what_is_no_script_is_an_error_with_its_line() {
     assert_eq!(parsed("a 'b\n"), "error line 1: the quote is not closed");
     assert_eq!(parsed("if a; then b\n"), "error line 2: an if has no fi");
     assert_eq!(parsed("a\n}\n"), "error line 2: this closes nothing that is open");
+    assert_eq!(parsed("menuentry x {\n\n}\n"), "error line 3: a command was expected");
     assert_eq!(parsed("a\nfi\n"), "error line 2: this closes nothing that is open");
     assert_eq!(parsed("a | b"), "error line 1: GRUB has no pipes and redirections");
     assert!(parsed(&"menuentry x { ".repeat(100)).contains("too many blocks"));

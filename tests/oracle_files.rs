@@ -1,0 +1,283 @@
+//! What is read of resolv.conf and of sshd's configuration, against glibc and sshd themselves; and what repairs leave,
+//! against augeas.
+//!
+//! Each test runs itself again in a mount namespace of its own, where the files of this machine are covered by its own.
+//! Packages of Debian: openssh-server augeas-tools python3.
+
+#![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use guestprep::guest::Guest;
+use guestprep::model::Policy;
+use guestprep::parse::resolv_conf::{ResolvConf, is_single_request_reopen};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Says to a test that it is alone already.
+const ALONE: &str = "GUESTPREP_TEST_NAMESPACE";
+
+/// Run a test's body in a mount namespace of its own, where `covered` has a copy in a temporary directory mounted on it.
+fn alone(test: &str, tools: &[&str], covered: &str, body: impl FnOnce(&Path)) {
+    let missing: Vec<_> = tools.iter().filter(|tool| !Path::new(tool).exists()).collect();
+    if !missing.is_empty() {
+        return println!("left out: {test}: there is no {missing:?}");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return println!("left out: {test}: it mounts over {covered}, which root alone may");
+    }
+    if std::env::var_os(ALONE).is_none() {
+        let status = Command::new("unshare")
+            .args(["--mount", "--propagation", "private"])
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["--exact", test, "--nocapture"])
+            .env(ALONE, "1")
+            .status()
+            .expect("unshare runs");
+        assert!(status.success(), "{test} failed in its namespace");
+        return;
+    }
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let own = temp.path().join("own");
+    if Path::new(covered).is_dir() {
+        fs::create_dir(&own).expect("a directory");
+    } else {
+        fs::write(&own, "").expect("a file");
+    }
+    let status = Command::new("mount").arg("--bind").arg(&own).arg(covered).status();
+    assert!(status.expect("mount runs").success(), "{covered} can be covered");
+    body(&own);
+    let _ = Command::new("umount").arg(covered).status();
+}
+
+fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>)
+where
+    S::Value: std::fmt::Debug,
+{
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config).run(&strategy, test).unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// For each line of input, reads resolv.conf as a new process would, and prints the flags of the resolver.
+const RESOLVER: &str = "
+import ctypes, sys
+libc = ctypes.CDLL('libc.so.6')
+state = libc.__res_state
+state.restype = ctypes.c_void_p
+for line in sys.stdin:
+    # What is set already stays, unless nothing is.
+    ctypes.c_ulong.from_address(state() + 8).value = 0
+    libc.__res_init()
+    # struct __res_state: int retrans, int retry, unsigned long options.
+    options = ctypes.c_ulong.from_address(state() + 8).value
+    print(options & 0x400000 != 0, options & 0x4000 != 0, flush=True)
+";
+
+#[test]
+fn options_are_those_that_glibc_reads() {
+    let tools = ["/usr/bin/python3"];
+    alone("options_are_those_that_glibc_reads", &tools, "/etc/resolv.conf", |own| {
+        let mut python = Command::new("/usr/bin/python3")
+            .args(["-c", RESOLVER])
+            .env_remove("RES_OPTIONS")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python runs");
+        let input = python.stdin.take().expect("a pipe");
+        let output = BufReader::new(python.stdout.take().expect("a pipe"));
+        let pipes = std::cell::RefCell::new((input, output));
+        let option = prop::sample::select(vec![
+            "single-request-reopen",
+            "single-request-reopenx",
+            "single-request",
+            "Single-Request-Reopen",
+            "rotate",
+            "rotate,single-request-reopen",
+            "timeout:2",
+            "#single-request-reopen",
+            "ndots:1",
+        ]);
+        let start = prop::sample::select(vec![
+            "options ",
+            "options\t",
+            "options",
+            " options ",
+            "#options ",
+            ";options ",
+            "Options ",
+            "nameserver ",
+            "options  ",
+            "search ",
+            "\toptions ",
+        ]);
+        let blank = prop::sample::select(vec![" ", "\t", "  ", " \t "]);
+        let end = prop::sample::select(vec!["\n", "\n", " \n", "\r\n", "\n\n", " # c\n", ""]);
+        let line = (start, prop::collection::vec((option, blank), 0..4), end).prop_map(
+            |(start, options, end)| {
+                let options: String = options.iter().map(|(o, b)| format!("{o}{b}")).collect();
+                format!("{start}{options}{end}")
+            },
+        );
+        check(1024, prop::collection::vec(line, 0..5), |lines| {
+            let text = lines.concat();
+            fs::write(own, &text).expect("a resolv.conf");
+            let (input, output) = &mut *pipes.borrow_mut();
+            writeln!(input, "next").expect("python reads");
+            let mut answer = String::new();
+            output.read_line(&mut answer).expect("python answers");
+            let file = ResolvConf::parse(text.as_bytes());
+            let reopens = file.options().any(is_single_request_reopen);
+            let rotates = file.options().any(|word| word.starts_with(b"rotate"));
+            let said = |is: bool| if is { "True" } else { "False" };
+            let ours = format!("{} {}\n", said(reopens), said(rotates));
+            prop_assert_eq!(ours, answer, "{:?}", text);
+            Ok(())
+        });
+        drop(pipes);
+        let _ = python.wait();
+    });
+}
+
+#[test]
+fn settings_are_those_that_sshd_says() {
+    let tools = ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"];
+    alone("settings_are_those_that_sshd_says", &tools, "/etc/ssh", |own| {
+        let key = own.join("ssh_host_ed25519_key");
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key)
+            .status();
+        assert!(made.expect("ssh-keygen runs").success());
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
+        fs::create_dir_all("/run/sshd").expect("the directory that sshd wants");
+        fs::create_dir(own.join("sshd_config.d")).expect("a directory");
+        let setting = prop_oneof![
+            "(PermitRootLogin|permitrootlogin) ?(=| |\t|  ) ?(yes|no|prohibit-password|\"no\")",
+            "PasswordAuthentication (yes|no|'no')",
+            "KbdInteractiveAuthentication (yes|no)",
+            "UsePAM (yes|no)",
+            "Port (22|2222|\"443\")( # why)?",
+            "ListenAddress (0\\.0\\.0\\.0|127\\.0\\.0\\.1:2022|\\[::1\\]:23|::)",
+            "(# Port 1|)",
+            "Match (all|User root|ALL|Address 10\\.0\\.0\\.0/8)",
+            "Include (/etc/ssh/)?sshd_config\\.d/(\\*\\.conf|a\\.conf|\\?\\.conf|b\\*|none\\.conf)",
+        ];
+        // Port and ListenAddress, UsePAM too, may not stand in a Match.
+        let file = || prop::collection::vec(setting.clone(), 0..6);
+        let is_refused = |lines: &[String]| {
+            let is =
+                |line: &String, words: &[&str]| words.iter().any(|word| line.starts_with(word));
+            let first = lines.iter().position(|line| is(line, &["Match"])).unwrap_or(lines.len());
+            lines[first..].iter().any(|line| is(line, &["Port", "ListenAddress", "UsePAM"]))
+        };
+        let compared = std::cell::Cell::new(0);
+        check(600, (file(), file(), file()), |(main, a, b)| {
+            // One file of three includes; endless inclusion is another matter.
+            let without = |lines: &[String]| -> Vec<String> {
+                lines.iter().filter(|line| !line.starts_with("Include")).cloned().collect()
+            };
+            let (a, b) = (without(&a), without(&b));
+            let behind_match = main.iter().skip_while(|l| !l.starts_with("Match"));
+            if [&main, &a, &b].iter().any(|lines| is_refused(lines))
+                || behind_match.clone().any(|line| line.starts_with("Include"))
+            {
+                return Ok(());
+            }
+            fs::write(own.join("sshd_config"), main.join("\n")).expect("a file");
+            fs::write(own.join("sshd_config.d/a.conf"), a.join("\n")).expect("a file");
+            fs::write(own.join("sshd_config.d/b.conf"), b.join("\n")).expect("a file");
+            let output = Command::new("/usr/sbin/sshd")
+                .args(["-T", "-f", "/etc/ssh/sshd_config"])
+                .output()
+                .expect("sshd runs");
+            let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+            prop_assert!(output.status.success(), "{shown}");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let theirs = |keyword: &str| -> Vec<String> {
+                let lines = text.lines().filter_map(|line| line.split_once(' '));
+                lines
+                    .filter(|(key, _)| *key == keyword)
+                    .map(|(_, value)| value.to_owned())
+                    .collect()
+            };
+            let guest = Guest::tree(Path::new("/"), Policy::default()).expect("a guest");
+            let sshd = guest.sshd().expect("a configuration").expect("one");
+            for (keyword, default) in [
+                ("permitrootlogin", "prohibit-password"),
+                ("passwordauthentication", "yes"),
+                ("kbdinteractiveauthentication", "yes"),
+                ("usepam", "no"),
+            ] {
+                let ours = sshd.value(keyword).unwrap_or_else(|| default.to_owned());
+                let theirs =
+                    theirs(keyword).concat().replace("without-password", "prohibit-password");
+                prop_assert_eq!(ours, theirs, "{} of {:?} {:?} {:?}", keyword, main, a, b);
+            }
+            let mut ports: Vec<u16> = theirs("listenaddress")
+                .iter()
+                .filter_map(|address| address.rsplit_once(':')?.1.parse().ok())
+                .collect();
+            ports.sort_unstable();
+            ports.dedup();
+            prop_assert_eq!(sshd.ports(), ports, "ports of {:?} {:?} {:?}", main, a, b);
+            compared.set(compared.get() + 1);
+            Ok(())
+        });
+        assert!(compared.get() > 100, "only {} were compared", compared.get());
+    });
+}
+
+/// What augeas reads of a file by a lens; `None` where augeas is not here.
+fn augeas(lens: &str, text: &str) -> Option<Result<String, String>> {
+    let root = tempfile::tempdir().expect("a directory");
+    fs::write(root.path().join("file"), text).expect("a file");
+    let mut child = Command::new("augtool")
+        .args(["--noautoload", "--noload", "--root"])
+        .arg(root.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let script = format!(
+        "set /augeas/load/X/lens {lens}\nset /augeas/load/X/incl /file\nload\nprint /files/file\nprint /augeas/files/file/error\n"
+    );
+    child.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("augtool reads");
+    let output = child.wait_with_output().expect("augtool ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Some(if text.contains("/error") { Err(text) } else { Ok(text) })
+}
+
+#[test]
+fn augeas_reads_what_repairs_write() {
+    let usual = "timeout:2 attempts:3 rotate single-request-reopen";
+    for (lens, text, wanted) in [
+        (
+            "Resolv.lns",
+            format!(
+                "; generated by /usr/sbin/dhclient-script\nnameserver 1.1.1.1\noptions {usual}\n"
+            ),
+            "single-request-reopen",
+        ),
+        ("Shellvars.lns", format!("PEERNTP=no\nRES_OPTIONS=\"{usual}\"\n"), "RES_OPTIONS"),
+        ("Shellvars.lns", "# c\nSELINUX=disabled\nSELINUXTYPE=targeted\n".to_owned(), "disabled"),
+        (
+            "NetworkManager.lns",
+            "[ipv4]\ndns-options=rotate;single-request-reopen;\nmethod=auto\n".to_owned(),
+            "dns-options",
+        ),
+    ] {
+        match augeas(lens, &text) {
+            None => {
+                return println!("left out: augeas_reads_what_repairs_write: there is no augtool");
+            }
+            Some(Err(why)) => panic!("{lens} does not read {text:?}: {why}"),
+            Some(Ok(tree)) => assert!(tree.contains(wanted), "{lens}: {tree}"),
+        }
+    }
+}
