@@ -157,15 +157,15 @@ fn settings_are_those_that_sshd_says() {
         fs::create_dir_all("/run/sshd").expect("the directory that sshd wants");
         fs::create_dir(own.join("sshd_config.d")).expect("a directory");
         let setting = prop_oneof![
-            "(PermitRootLogin|permitrootlogin) ?(=| |\t|  ) ?(yes|no|prohibit-password|\"no\")",
-            "PasswordAuthentication (yes|no|'no')",
-            "KbdInteractiveAuthentication (yes|no)",
-            "UsePAM (yes|no)",
-            "Port (22|2222|\"443\")( # why)?",
-            "ListenAddress (0\\.0\\.0\\.0|127\\.0\\.0\\.1:2022|\\[::1\\]:23|::)",
-            "(# Port 1|)",
-            "Match (all|User root|ALL|Address 10\\.0\\.0\\.0/8)",
-            "Include (/etc/ssh/)?sshd_config\\.d/(\\*\\.conf|a\\.conf|\\?\\.conf|b\\*|none\\.conf)",
+            4 => "(PermitRootLogin|permitrootlogin) ?(=| |\t|  ) ?(yes|no|prohibit-password|\"no\")",
+            4 => "PasswordAuthentication (yes|no|'no')",
+            4 => "KbdInteractiveAuthentication (yes|no)",
+            1 => "UsePAM (yes|no)",
+            1 => "Port (22|2222|\"443\")( # why)?",
+            1 => "ListenAddress (0\\.0\\.0\\.0|127\\.0\\.0\\.1:2022|\\[::1\\]:23|::)",
+            1 => "(# Port 1|)",
+            4 => "Match (all|all|all|User root|ALL|Address 10\\.0\\.0\\.0/8)",
+            1 => "Include (/etc/ssh/)?sshd_config\\.d/(\\*\\.conf|a\\.conf|\\?\\.conf|b\\*|none\\.conf)",
         ];
         // Port and ListenAddress, UsePAM too, may not stand in a Match.
         let file = || prop::collection::vec(setting.clone(), 0..6);
