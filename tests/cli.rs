@@ -2,10 +2,13 @@
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use assert_cmd::Command;
+use common::fixture::Fixture;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,17 +35,11 @@ fn run(arguments: &[&str]) -> Run {
 }
 
 /// A tree that is ready but for its fstab.
-fn tree(fstab: &[u8]) -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy(Path::new("fixtures/distros/debian-12/root"), &root);
+fn tree(fstab: &[u8]) -> (Fixture, PathBuf) {
+    let fixture = Fixture::distro("debian-12");
+    let root = fixture.root.clone();
     fs::write(root.join("etc/fstab"), fstab).unwrap();
-    (dir, root)
-}
-
-fn copy(from: &Path, to: &Path) {
-    let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(status.success());
+    (fixture, root)
 }
 
 fn config(text: &str) -> (TempDir, String) {
@@ -53,7 +50,7 @@ fn config(text: &str) -> (TempDir, String) {
     (dir, shown)
 }
 
-const ROOT: &[u8] = b"UUID=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee / ext4 defaults 0 1\n";
+const ROOT: &[u8] = b"UUID=98ec47de-82c4-574b-8ec6-84ccd4f06082 / ext4 defaults 0 1\n";
 
 #[test]
 fn a_root_that_is_missing_or_a_file_is_wrong_use() {
@@ -182,8 +179,8 @@ fn fail_on_moves_the_line() {
 
 #[test]
 fn a_plan_in_a_file_is_one_that_prepare_reads() {
-    let (dir, root) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
-    let file = dir.path().join("p.json");
+    let (_fixture, root) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
+    let file = root.with_file_name("p.json");
     let run = run(&["plan", "--root", root.to_str().unwrap(), "-o", file.to_str().unwrap()]);
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(

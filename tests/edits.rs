@@ -121,8 +121,8 @@ fn clash(edits: &[Edit]) -> bool {
     let named: Vec<_> = edits.iter().filter_map(name).collect();
     named.iter().enumerate().any(|(at, (kind, file, path))| {
         named[at + 1..].iter().any(|(other, same, by)| {
-            let differ = kind != other;
-            (file == same && (differ || path != by)) || (differ && path == by)
+            let is_one_file = file == same || path == by;
+            if kind == other { file == same && path != by } else { is_one_file }
         })
     })
 }

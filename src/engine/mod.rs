@@ -70,14 +70,24 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
     let mut waived = Vec::new();
     let mut edits = Vec::new();
     let mut undetermined = false;
-    let selected = || CHECKS.iter().filter(|spec| settings.selection.takes(spec));
-    if selected().any(|spec| probe::READ_INITRAMFS.contains(&spec.id)) {
+    // What rests on an initramfs is judged last: until then the images are read beside the rest.
+    let waits = |spec: &&CheckSpec| probe::READ_INITRAMFS.contains(&spec.id);
+    let (last, mut selected): (Vec<&CheckSpec>, Vec<&CheckSpec>) =
+        CHECKS.iter().filter(|spec| settings.selection.takes(spec)).partition(waits);
+    if !last.is_empty() {
         guest.read_ahead();
     }
-    for spec in selected() {
-        let Some(declared) = filing::declared_severity(spec, settings) else { continue };
-        let verdict = judge(guest, spec);
-        let filed = filing::file(spec, declared, verdict, settings);
+    selected.extend(last);
+    let mut judged: Vec<_> = selected
+        .into_iter()
+        .filter_map(|spec| {
+            let declared = filing::declared_severity(spec, settings)?;
+            let verdict = judge(guest, spec);
+            Some((spec, declared, filing::file(spec, declared, verdict, settings)))
+        })
+        .collect();
+    judged.sort_by_key(|(spec, ..)| spec.id);
+    for (spec, declared, filed) in judged {
         if filed.result.verdict == VerdictName::Unknown
             && filing::worst(spec, declared, settings) >= settings.fail_on
         {

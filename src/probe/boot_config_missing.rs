@@ -4,6 +4,7 @@
 use super::{Answer, Guest};
 use crate::guest::{Family, FileKind, Loader, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
+use crate::parse::mountinfo::Mount;
 
 /// Where firmware without any boot variable of its own looks (UEFI 2.10, 3.5.1.1), for each architecture of ECS.
 const REMOVABLE: [&str; 2] = ["BOOTX64.EFI", "BOOTAA64.EFI"];
@@ -31,15 +32,20 @@ pub fn judge(guest: &Guest) -> Answer {
         Loader::Grub2 | Loader::GrubLegacy => {}
     }
     if guest.booted_by_efi()? == Some(true) {
-        findings.extend(no_removable_loader(guest)?);
+        match no_removable_loader(guest) {
+            Ok(finding) => findings.extend(finding),
+            Err(why) => doubts.push(why.0),
+        }
     }
     Ok(Verdict::from_parts(findings, doubts))
 }
 
 /// A new instance has no boot variables: its firmware starts the loader of the removable path alone.
 fn no_removable_loader(guest: &Guest) -> Result<Option<Finding>, Unknown> {
-    for target in ["/boot/efi", "/efi"] {
-        if guest.mounts()?.own.at(target.as_bytes()).is_none() {
+    for target in ["/boot/efi", "/efi", "/boot"] {
+        let mounts = &guest.mounts()?.own;
+        let is_esp = |mount: &Mount| target != "/boot" || mount.fstype.value == b"vfat";
+        if !mounts.at(target.as_bytes()).is_some_and(is_esp) {
             continue;
         }
         let esp = GuestPath::from(target);
@@ -56,7 +62,9 @@ fn no_removable_loader(guest: &Guest) -> Result<Option<Finding>, Unknown> {
             Finding::new("no-removable-loader", Subject::file(&path)).with("path", &path),
         ));
     }
-    Ok(None)
+    let why = "the guest was started by UEFI, and its EFI system partition is not mounted: mount it \
+               on /boot/efi and run the command again";
+    Err(Unknown(why.to_owned()))
 }
 
 fn named(guest: &Guest, directory: &GuestPath, names: &[&str]) -> Result<Vec<GuestPath>, Unknown> {

@@ -3,7 +3,7 @@
 
 use super::{Answer, Guest};
 use crate::guest::{DeviceKind, Disks, Fact, Identity, Mode, SystemDisks};
-use crate::model::{Finding, Severity, Subject, Verdict};
+use crate::model::{Finding, Subject, Verdict};
 
 /// Partition types by what they are for: GPT's, and MBR's as blkid(8) prints it.
 const ESP: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef"];
@@ -33,8 +33,7 @@ pub fn judge(guest: &Guest) -> Answer {
         let names = disks.names(&system.iter().copied().collect::<Vec<_>>());
         found.findings.push(
             Finding::new("efi-without-esp", Subject::Device { device: names.clone() })
-                .with("disk", names)
-                .severity(Severity::Blocker),
+                .with("disk", names),
         );
     }
     Ok(Verdict::from_parts(found.findings, found.doubts))

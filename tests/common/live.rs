@@ -130,7 +130,7 @@ impl Live {
             run(&["mknod", &live.at(&format!("/dev/loop{number}")), "b", "7", &number]);
         }
         live.copy_programs();
-        fs::write(live.root.join("etc/fstab"), live.root_line()).expect("fstab");
+        live.name_the_root();
         live
     }
 
@@ -138,6 +138,16 @@ impl Live {
     pub fn at(&self, path: &str) -> String {
         let path = self.root.join(path.trim_start_matches('/'));
         path.to_str().expect("a path in UTF-8").to_owned()
+    }
+
+    /// Have fstab and the boot loader name the filesystem that was made for it.
+    fn name_the_root(&self) {
+        let (fstab, menu) = (self.root.join("etc/fstab"), self.root.join("boot/grub/grub.cfg"));
+        let old = fs::read_to_string(&fstab).expect("fstab");
+        let old = old.split("UUID=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let text = fs::read_to_string(&menu).expect("grub.cfg");
+        fs::write(menu, text.replace(old.expect("the root by its UUID"), &self.uuid)).expect("it");
+        fs::write(fstab, self.root_line()).expect("fstab");
     }
 
     /// The first lines of its fstab.
