@@ -113,7 +113,7 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
     write!(
         code,
         "CheckSpec {{ id: {:?}, severity: {}, category: {}, since: {:?}, live: {}, offline: {}, \
-         families: &{:?}, references: &{:?}, rule: Rule::Native({:?}), fix: {}, findings: &[",
+         families: &{:?}, references: &{:?}, informs: {}, rule: Rule::Native({:?}), fix: {}, findings: &[",
         stem(path),
         severity(path, &check.severity),
         category(path, &check.category),
@@ -122,6 +122,7 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
         check.on.iter().any(|w| w == "offline"),
         check.families,
         check.references,
+        check.informs,
         probe,
         match &check.fix {
             None => "None".to_owned(),

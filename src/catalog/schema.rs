@@ -21,6 +21,9 @@ pub struct CheckFile {
     pub families: Vec<String>,
     /// Where the rule comes from.
     pub references: Vec<String>,
+    /// Whether its findings are facts to be told and none is a fault: the check passes with them.
+    #[serde(default)]
+    pub informs: bool,
     /// How it is judged.
     pub rule: RuleFile,
     /// What `prepare` does about it.

@@ -23,6 +23,8 @@ pub struct CheckSpec {
     pub families: &'static [&'static str],
     /// Where its rule comes from.
     pub references: &'static [&'static str],
+    /// Whether its findings are facts to be told and none is a fault: the check passes with them.
+    pub informs: bool,
     /// How it is judged.
     pub rule: Rule,
     /// What `prepare` does about it.

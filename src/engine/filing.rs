@@ -42,6 +42,7 @@ pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &S
     let texts = spec.texts(settings.language);
     let (name, reason, findings) = match verdict {
         Verdict::Pass => (VerdictName::Pass, None, Vec::new()),
+        Verdict::Fail(facts) if spec.informs => (VerdictName::Pass, None, facts),
         Verdict::Fail(findings) => (VerdictName::Fail, None, findings),
         Verdict::NotApplicable(key) => {
             (VerdictName::NotApplicable, Some(not_applicable(spec, key, settings)), Vec::new())

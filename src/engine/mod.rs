@@ -100,6 +100,7 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
     let summary = summary(&results);
     let failed = results
         .iter()
+        .filter(|result| result.verdict != VerdictName::Pass)
         .flat_map(|result| &result.findings)
         .any(|finding| finding.severity >= settings.fail_on);
     let verdict = match (failed, undetermined) {
@@ -164,7 +165,11 @@ fn summary(results: &[crate::model::CheckResult]) -> Summary {
     let mut summary = Summary::default();
     for result in results {
         match result.verdict {
-            VerdictName::Pass => summary.pass += 1,
+            VerdictName::Pass => {
+                summary.pass += 1;
+                // What a check that passes has found are facts.
+                continue;
+            }
             VerdictName::Fail => summary.fail += 1,
             VerdictName::NotApplicable => summary.not_applicable += 1,
             VerdictName::Unknown => summary.unknown += 1,
