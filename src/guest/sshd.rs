@@ -112,7 +112,8 @@ impl Guest {
     pub fn makes_host_keys(&self) -> Fact<bool> {
         let is_maker = |text: &[u8]| contains(text, b"keygen") || contains(text, b"gen-keys");
         for name in ["sshd.service", "ssh.service"] {
-            let Some((_, settings)) = self.unit_files()?.load(self, name)? else { continue };
+            let Some(unit) = self.unit_files()?.load(self, name)? else { continue };
+            let settings = &unit.settings;
             if settings.get_all("Service", "ExecStartPre").into_iter().any(is_maker) {
                 return Ok(true);
             }

@@ -4,6 +4,10 @@
 //! For the rest of guest/. The directories are listed once; a unit's file is read when it is asked
 //! for. What generators write below /run is not in an image and not known here.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::{Fact, Guest};
 use crate::model::GuestPath;
 use crate::parse::unit::{self, Settings, UnitFile};
@@ -56,6 +60,21 @@ pub enum Found {
 pub struct UnitFiles {
     directories: Vec<Directory>,
     links: Vec<UnitLink>,
+    /// Where names that were asked for lead, and what was read of units: several facts ask.
+    found: RefCell<BTreeMap<String, Found>>,
+    loaded: RefCell<BTreeMap<String, Loaded>>,
+}
+
+/// A unit as it was read; `None` when it has no file, or is masked.
+type Loaded = Option<Rc<Unit>>;
+
+/// A unit that has a file.
+#[derive(Debug)]
+pub struct Unit {
+    /// The file.
+    pub path: GuestPath,
+    /// Its settings with those of its drop-ins.
+    pub settings: Settings,
 }
 
 #[derive(Debug)]
@@ -125,6 +144,15 @@ impl UnitFiles {
     /// # Errors
     /// When what is there cannot be looked at.
     pub fn find(&self, guest: &Guest, name: &str) -> Fact<Found> {
+        if let Some(known) = self.found.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let found = self.follow(guest, name)?;
+        self.found.borrow_mut().insert(name.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    fn follow(&self, guest: &Guest, name: &str) -> Fact<Found> {
         let mut name = name.to_owned();
         for _ in 0..MAX_ALIASES {
             let Some(path) = self.path(&name) else {
@@ -177,7 +205,16 @@ impl UnitFiles {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn load(&self, guest: &Guest, name: &str) -> Fact<Option<(GuestPath, Settings)>> {
+    pub fn load(&self, guest: &Guest, name: &str) -> Fact<Loaded> {
+        if let Some(known) = self.loaded.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let loaded = self.read(guest, name)?.map(Rc::new);
+        self.loaded.borrow_mut().insert(name.to_owned(), loaded.clone());
+        Ok(loaded)
+    }
+
+    fn read(&self, guest: &Guest, name: &str) -> Fact<Option<Unit>> {
         let Found::File { name, path } = self.find(guest, name)? else { return Ok(None) };
         let Some(text) = guest.file(&path)? else { return Ok(None) };
         let base = UnitFile::parse(&text);
@@ -185,7 +222,7 @@ impl UnitFiles {
         if let Some(template) = template(&name) {
             drop_ins.extend(self.drop_ins(guest, &template)?);
         }
-        Ok(Some((path, unit::merge(&base, &drop_ins))))
+        Ok(Some(Unit { path, settings: unit::merge(&base, &drop_ins) }))
     }
 
     /// The file of a name in the first directory that has it.

@@ -81,7 +81,8 @@ pub(super) fn required_mounts(guest: &Guest) -> Fact<Vec<(String, GuestPath)>> {
         if !name.ends_with(".service") {
             continue;
         }
-        let Some((_, settings)) = files.load(guest, name)? else { continue };
+        let Some(unit) = files.load(guest, name)? else { continue };
+        let settings = &unit.settings;
         for value in settings.get_all("Unit", "RequiresMountsFor") {
             let paths = unit::words(value).into_iter().filter(|word| word.starts_with(b"/"));
             found.extend(paths.map(|path| (name.clone(), GuestPath::new(&path))));
@@ -93,7 +94,7 @@ pub(super) fn required_mounts(guest: &Guest) -> Fact<Vec<(String, GuestPath)>> {
 /// A unit with its drop-ins; `None` when it has no file, or is masked.
 fn load(guest: &Guest, name: &str) -> Fact<Option<BootUnit>> {
     let read = guest.unit_files()?.load(guest, name)?;
-    Ok(read.map(|(path, settings)| from_settings(name, path, &settings)))
+    Ok(read.map(|unit| from_settings(name, unit.path.clone(), &unit.settings)))
 }
 
 fn from_settings(name: &str, path: GuestPath, settings: &Settings) -> BootUnit {

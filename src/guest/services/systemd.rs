@@ -104,13 +104,14 @@ pub fn started(guest: &Guest) -> Fact<Started> {
         for puller in [Some(&name), template(&name).as_ref()].into_iter().flatten() {
             queue.extend(pulled.get(puller).into_iter().flatten().map(|name| (*name).to_owned()));
         }
-        let Some((_, settings)) = files.load(guest, &name)? else { continue };
+        let Some(unit) = files.load(guest, &name)? else { continue };
+        let settings = &unit.settings;
         for key in PULLING {
-            queue.extend(names(&settings, "Unit", key, &name));
+            queue.extend(names(settings, "Unit", key, &name));
         }
         for (suffix, section, key) in TRIGGERS {
             let Some(stem) = name.strip_suffix(suffix) else { continue };
-            let named = names(&settings, section, key, &name).pop();
+            let named = names(settings, section, key, &name).pop();
             let each = settings.get_last("Socket", "Accept").is_some_and(is_true);
             let own = if each { format!("{stem}@.service") } else { format!("{stem}.service") };
             let triggered = named.unwrap_or(own);
@@ -206,14 +207,15 @@ pub fn enable(guest: &Guest, service: &Service) -> Fact<Vec<LinkChange>> {
             Found::Masked { path } => return Err(Unknown(format!("{path} masks {unit}"))),
             Found::Nothing => continue,
         };
-        let Some((_, settings)) = files.load(guest, &name)? else { continue };
+        let Some(unit) = files.load(guest, &name)? else { continue };
+        let settings = &unit.settings;
         let mut links: Vec<GuestPath> = Vec::new();
         for (key, kind) in [("WantedBy", "wants"), ("RequiredBy", "requires")] {
-            for puller in names(&settings, "Install", key, &name) {
+            for puller in names(settings, "Install", key, &name) {
                 links.push(configured(&format!("{puller}.{kind}/{name}")));
             }
         }
-        let aliases = names(&settings, "Install", "Alias", &name);
+        let aliases = names(settings, "Install", "Alias", &name);
         links.extend(aliases.iter().filter(|alias| **alias != name).map(|a| configured(a)));
         has_install |= !links.is_empty() || settings.get_last("Install", "Also").is_some();
         let is_instance_wanted = name.contains("@.") && !links.is_empty();
@@ -266,8 +268,9 @@ fn with_also(guest: &Guest, files: &UnitFiles, unit: &str) -> Fact<Vec<String>> 
     let mut all = vec![unit.to_owned()];
     let mut at = 0;
     while at < all.len() && all.len() < MAX_ALSO {
-        if let Some((_, settings)) = files.load(guest, &all[at])? {
-            for also in names(&settings, "Install", "Also", &all[at]) {
+        if let Some(unit) = files.load(guest, &all[at])? {
+            let settings = &unit.settings;
+            for also in names(settings, "Install", "Also", &all[at]) {
                 if !all.contains(&also) {
                     all.push(also);
                 }
