@@ -1,17 +1,18 @@
 //! From the edits of all checks to one plan.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use similar::TextDiff;
 
 use super::arguments;
-use super::line::{self, Wishes};
+use super::line;
 use super::mount_order;
+use super::replay::seal;
+use super::wanted::{FileWishes, WholeFile, push_new, sort};
 use crate::guest::{FileKind, Guest, Unknown};
 use crate::model::{
-    Action, ByteString, CheckId, Edit, Expects, GuestPath, LineEdit, MountRecord, Plan, PlanGuest,
-    Step, digest_of, sha256_hex,
+    Action, ByteString, CheckId, Edit, Expects, GuestPath, LineEdit, Plan, PlanGuest, Step,
+    sha256_hex,
 };
 use crate::parse::lines::{self, LineEnding};
 
@@ -77,45 +78,6 @@ pub enum ComposeError {
         /// The other.
         second: CheckId,
     },
-}
-
-/// What is wanted, sorted by what it is wanted of.
-#[derive(Default)]
-struct Wanted {
-    files: BTreeMap<GuestPath, FileWishes>,
-    whole: BTreeMap<GuestPath, WholeFile>,
-    removed: BTreeMap<GuestPath, Vec<CheckId>>,
-    flags: BTreeMap<GuestPath, Vec<CheckId>>,
-    mounts: Vec<(CheckId, MountRecord)>,
-    swaps: Vec<(CheckId, GuestPath, i32)>,
-    swaps_on: BTreeMap<GuestPath, Vec<CheckId>>,
-    swap_files: BTreeMap<GuestPath, (CheckId, u64)>,
-    units: BTreeMap<String, Vec<CheckId>>,
-    services: BTreeMap<String, (bool, Vec<CheckId>)>,
-    tools: Vec<Tool>,
-}
-
-/// What is wanted of the lines of one file.
-#[derive(Default)]
-struct FileWishes {
-    lines: BTreeMap<usize, (ByteString, Wishes)>,
-    append: Vec<ByteString>,
-    appended_by: Vec<CheckId>,
-}
-
-/// All of a file's content, and who wants it.
-struct WholeFile {
-    content: ByteString,
-    mode: u32,
-    checks: Vec<CheckId>,
-}
-
-/// A tool of the guest that is to run.
-struct Tool {
-    argv: Vec<String>,
-    writes: Vec<GuestPath>,
-    undo: Vec<String>,
-    checks: Vec<CheckId>,
 }
 
 /// Make one plan of the edits that checks offer.
@@ -234,92 +196,6 @@ struct Draft {
     expects: Expects,
     diff: Option<String>,
     action: Action,
-}
-
-fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
-    let mut wanted = Wanted::default();
-    for (check, edit) in edits {
-        match edit.clone() {
-            Edit::Line { path, line, original, change } => {
-                let (_, wishes) = wanted
-                    .files
-                    .entry(path)
-                    .or_default()
-                    .lines
-                    .entry(line)
-                    .or_insert_with(|| (original, Vec::new()));
-                wishes.push((check.clone(), change));
-            }
-            Edit::Append { path, lines } => {
-                let file = wanted.files.entry(path).or_default();
-                push_new(&mut file.appended_by, check);
-                for line in lines {
-                    if !file.append.contains(&line) {
-                        file.append.push(line);
-                    }
-                }
-            }
-            Edit::WriteFile { path, content, mode } => match wanted.whole.entry(path) {
-                Entry::Vacant(new) => {
-                    new.insert(WholeFile { content, mode, checks: vec![check.clone()] });
-                }
-                Entry::Occupied(known) if known.get().content != content => {
-                    return Err(ComposeError::FileConflict {
-                        path: known.key().clone(),
-                        first: known.get().checks.first().cloned().unwrap_or_else(|| check.clone()),
-                        second: check.clone(),
-                    });
-                }
-                Entry::Occupied(mut known) => push_new(&mut known.get_mut().checks, check),
-            },
-            Edit::Remove { path } => push_new(wanted.removed.entry(path).or_default(), check),
-            Edit::ClearFlags { path } => push_new(wanted.flags.entry(path).or_default(), check),
-            Edit::MaskUnit { unit } => push_new(wanted.units.entry(unit).or_default(), check),
-            Edit::Unmount(mount) => {
-                if !wanted.mounts.iter().any(|(_, known)| known.id == mount.id) {
-                    wanted.mounts.push((check.clone(), mount));
-                }
-            }
-            Edit::SwapOff { device, priority } => {
-                if !wanted.swaps.iter().any(|(_, known, _)| *known == device) {
-                    wanted.swaps.push((check.clone(), device, priority));
-                }
-            }
-            Edit::SwapOn { device } => push_new(wanted.swaps_on.entry(device).or_default(), check),
-            Edit::SwapFile { path, size } => {
-                wanted.swap_files.entry(path).or_insert_with(|| (check.clone(), size));
-            }
-            Edit::Run { argv, writes, undo } => {
-                match wanted.tools.iter_mut().find(|tool| tool.argv == argv) {
-                    Some(tool) => push_new(&mut tool.checks, check),
-                    None => {
-                        wanted.tools.push(Tool { argv, writes, undo, checks: vec![check.clone()] });
-                    }
-                }
-            }
-            Edit::Service { service, enable } => match wanted.services.entry(service) {
-                Entry::Vacant(new) => {
-                    new.insert((enable, vec![check.clone()]));
-                }
-                Entry::Occupied(known) if known.get().0 != enable => {
-                    return Err(ComposeError::ServiceConflict {
-                        service: known.key().clone(),
-                        first: known.get().1.first().cloned().unwrap_or_else(|| check.clone()),
-                        second: check.clone(),
-                    });
-                }
-                Entry::Occupied(mut known) => push_new(&mut known.get_mut().1, check),
-            },
-            Edit::KernelArguments { .. } => {}
-        }
-    }
-    Ok(wanted)
-}
-
-fn push_new(checks: &mut Vec<CheckId>, check: &CheckId) {
-    if !checks.contains(check) {
-        checks.push(check.clone());
-    }
 }
 
 /// One patch of one file for all checks.
@@ -541,48 +417,4 @@ fn finish(guest: &Guest, profile: &str, drafts: Vec<Draft>) -> Plan {
     };
     plan.digest = seal(&plan);
     plan
-}
-
-/// The digest of everything in a plan but the digest itself.
-pub(super) fn seal(plan: &Plan) -> String {
-    digest_of(&(&plan.schema, &plan.profile, &plan.guest, &plan.steps))
-}
-
-/// Why a reviewed plan is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// It is of another version's form.
-    #[error("the plan's schema is {0}; this version reads {expected}", expected = Plan::SCHEMA)]
-    Schema(String),
-    /// It was edited after it was made.
-    #[error(
-        "the plan's digest is not that of its contents: it was changed after it was made; make it again"
-    )]
-    Digest,
-    /// It was made for another guest.
-    #[error("the plan was made for another guest: {0}")]
-    Guest(String),
-}
-
-/// Whether a reviewed plan is whole and meant for this guest. That its files have not moved,
-/// preflight sees.
-///
-/// # Errors
-/// See [`ReplayError`].
-pub fn check_replay(guest: &Guest, plan: &Plan) -> Result<(), ReplayError> {
-    if plan.schema != Plan::SCHEMA {
-        return Err(ReplayError::Schema(plan.schema.clone()));
-    }
-    if plan.digest != seal(plan) {
-        return Err(ReplayError::Digest);
-    }
-    if plan.guest.mode != guest.mode().as_str() {
-        return Err(ReplayError::Guest(format!("mode {}", plan.guest.mode)));
-    }
-    if let Some(theirs) = &plan.guest.instance_id
-        && guest.instance_id().as_ref() != Some(theirs)
-    {
-        return Err(ReplayError::Guest(format!("instance {theirs}")));
-    }
-    Ok(())
 }

@@ -8,7 +8,8 @@ use crate::common::fixture::Fixture;
 use crate::subject::{CALLS, States, Subject, kill_everywhere};
 
 /// A tree with a step of every kind that trees have: two files are edited, one with attributes to
-/// lose, and two units are masked: where a file of the name stands, and where a link does.
+/// lose, two units are masked, where a file of the name stands and where a link does, and a file
+/// is removed.
 pub fn tree() -> Option<Fixture> {
     if !rustix::process::geteuid().is_root() {
         left_out("changing a tree needs root");
@@ -41,6 +42,8 @@ pub fn tree() -> Option<Fixture> {
     for name in ["mnt.mount", "multi-user.target.wants/mnt.mount"] {
         symlink("/opt/units/mnt.mount", units.join(name)).expect("a link");
     }
+    // A name that goes.
+    fs::write(etc.join("cloud/cloud-init.disabled"), "by hand\n").expect("a file");
     let fstab = etc.join("fstab");
     run(&["setfattr", "-n", "user.note", "-v", "kept", fstab.to_str().expect("UTF-8")]);
     fs::create_dir_all(fixture.root.join("var/lib/guestprep")).expect("the state directory");
