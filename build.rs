@@ -169,8 +169,8 @@ fn push_release(code: &mut String, path: &Path, row: &ReleaseFile) {
     assert!(is_full, "{}: a release has no os, hosts or source", path.display());
     writeln!(
         code,
-        "Release {{ os: &{:?}, version: {}, ended: {:?}, hosts: &{:?}, instead: {:?} }},",
-        row.os, row.version, row.ended, row.hosts, row.instead,
+        "Release {{ os: &{:?}, version: {}, ended: {:?}, hosts: &{:?}, kept: &{:?}, instead: {:?} }},",
+        row.os, row.version, row.ended, row.hosts, row.kept, row.instead,
     )
     .expect("a String takes all");
 }

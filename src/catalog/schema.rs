@@ -78,8 +78,11 @@ pub struct ReleaseFile {
     pub version: u32,
     /// The day on which it ended.
     pub ended: String,
-    /// Hosts that do not have it any more.
+    /// Hosts that do not have it any more; `.example.org` takes in every host below that name.
     pub hosts: Vec<String>,
+    /// Hosts that one of those takes in and that still have the packages.
+    #[serde(default)]
+    pub kept: Vec<String>,
     /// Where it is kept.
     pub instead: String,
     /// Who says so.
