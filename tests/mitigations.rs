@@ -54,6 +54,10 @@ fn off_and_back_on_every_family() {
         assert_eq!(code, 0, "{name}: {text}");
         let (_, text) = guestprep(root, &["mitigations", "status"]);
         assert_eq!(text, format!("next boot       switched off by {arguments}\n"), "{name}");
+        let (_, text) = guestprep(root, &["mitigations", "status", "--format", "json"]);
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON alone");
+        let by: Vec<&str> = arguments.split(' ').collect();
+        assert_eq!(json["switched_off"]["next_boot"], serde_json::json!(by), "{name}");
         let (code, text) = guestprep(root, &["mitigations", "off", "--yes"]);
         assert_eq!((code, text.contains("nothing was changed")), (0, true), "{name}: {text}");
 

@@ -276,11 +276,21 @@ pub struct MitigationsArgs {
 #[derive(Debug, Subcommand)]
 pub enum MitigationsCommand {
     /// Show what the kernel says of each defect, and what is switched off now and at the next boot
-    Status(TargetArgs),
+    Status(MitigationsStatusArgs),
     /// Take out every kernel argument that switches one off; the next reboot makes it so
     On(SwitchArgs),
     /// Put in the kernel arguments that switch them off; the next reboot makes it so
     Off(SwitchArgs),
+}
+
+/// `mitigations status`.
+#[derive(Debug, Args)]
+pub struct MitigationsStatusArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
 }
 
 /// A switch that is thrown by name.

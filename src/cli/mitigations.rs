@@ -1,6 +1,10 @@
 //! `guestprep mitigations`
 
-use super::args::{Cli, MitigationsArgs, MitigationsCommand, SwitchArgs, TargetArgs};
+use serde_json::{Value, json};
+
+use super::args::{
+    Cli, Format, MitigationsArgs, MitigationsCommand, MitigationsStatusArgs, SwitchArgs, TargetArgs,
+};
 use super::change::{Change, carry_out};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup;
@@ -13,7 +17,7 @@ const CHECK: &str = "cpu-mitigations-off";
 
 pub fn run(_cli: &Cli, args: &MitigationsArgs) -> Outcome {
     match &args.command {
-        MitigationsCommand::Status(target) => status(target),
+        MitigationsCommand::Status(args) => status(args),
         MitigationsCommand::On(args) => switch(args, "mitigations on", on),
         MitigationsCommand::Off(args) => switch(args, "mitigations off", off),
     }
@@ -23,10 +27,26 @@ fn policy(target: &TargetArgs) -> Policy {
     Policy { system_disk: target.system_disk.clone(), ..Policy::default() }
 }
 
-fn status(target: &TargetArgs) -> Outcome {
-    let guest = setup::guest(target.root.as_deref(), policy(target))?;
-    sys::print(render(&guest.mitigations()?).as_bytes())?;
+fn status(args: &MitigationsStatusArgs) -> Outcome {
+    let guest = setup::guest(args.target.root.as_deref(), policy(&args.target))?;
+    let state = guest.mitigations()?;
+    let text = match args.format {
+        Format::Json => format!("{:#}\n", as_json(&state)),
+        Format::Text => render(&state),
+    };
+    sys::print(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+fn as_json(state: &Mitigations) -> Value {
+    let defects = state.vulnerabilities.iter();
+    json!({
+        "schema": "guestprep.mitigations/1",
+        "vulnerabilities":
+            defects.map(|v| json!({ "name": v.name, "state": v.state })).collect::<Vec<_>>(),
+        "switched_off": { "running": state.running, "next_boot": state.configured },
+        "reboot_needed": state.is_reboot_pending(),
+    })
 }
 
 /// What is so now and what will be so, for a person.
