@@ -55,16 +55,16 @@ pub enum Command {
     Capture(CaptureArgs),
     /// Show system and data disks, partitions, filesystems, mounts and use
     Disks(DisksArgs),
-    /// Say who writes resolv.conf and what options it has, or add single-request-reopen for good
-    Dns(DnsArgs),
     /// Unmount, children first; says who holds what is busy; never lazy, never by force
     Umount(UmountArgs),
-    /// Mitigations of CPU defects such as Meltdown and Spectre: show them, switch them on or off
-    Mitigations(MitigationsArgs),
     /// Show swap and where it comes from; turn it off or on, or make a swap file
     Swap(SwapArgs),
-    /// Show kdump: package, service, memory, place for dumps; turn all of it on or off
+    /// Show kdump: package, service, memory, place for dumps; switch all of it on or off
     Kdump(KdumpArgs),
+    /// Show the mitigations of CPU defects (Meltdown, Spectre); switch them on or off
+    Mitigations(MitigationsArgs),
+    /// Show who writes resolv.conf and its options; add single-request-reopen for good
+    Dns(DnsArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
