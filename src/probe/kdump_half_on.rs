@@ -1,6 +1,7 @@
 //! `kdump-half-on`: a part of kdump is on and another is not, so that memory is kept for nothing or
 //! a crash leaves no dump.
 
+use super::services::switch;
 use super::{Answer, Guest};
 use crate::guest::{Asked, DumpTarget, Kdump, Place, Stored};
 use crate::model::{
@@ -167,7 +168,7 @@ fn wanted(guest: &Guest, kdump: &Kdump, on: bool, asked: Asked) -> Option<Findin
         (KdumpPolicy::Off, true, Asked::Bytes(_) | Asked::Untold) => Some(
             Finding::new("wanted-off", service(kdump))
                 .with("service", kdump.way.service)
-                .fix(disabling(kdump))
+                .fix(disabling(guest, kdump))
                 .fix(without_memory(guest)),
         ),
         _ => None,
@@ -182,7 +183,7 @@ fn not_reserved(guest: &Guest, kdump: &Kdump) -> Vec<Edit> {
     match guest.policy().kdump {
         KdumpPolicy::Keep => Vec::new(),
         KdumpPolicy::On => reservation(guest, kdump),
-        KdumpPolicy::Off => disabling(kdump),
+        KdumpPolicy::Off => disabling(guest, kdump),
     }
 }
 
@@ -218,7 +219,7 @@ fn enabling(guest: &Guest, kdump: &Kdump) -> Vec<Edit> {
     let Some(own) = &kdump.service else { return Vec::new() };
     let mut edits = Vec::new();
     if !own.starts.is_enabled() {
-        edits.push(Edit::Service { service: kdump.way.service.to_owned(), enable: true });
+        edits.extend(switch(guest, own, true));
     }
     if kdump.switch == Some(false) {
         edits.extend(set(guest, kdump.way.config, "USE_KDUMP=", "USE_KDUMP=1"));
@@ -226,8 +227,8 @@ fn enabling(guest: &Guest, kdump: &Kdump) -> Vec<Edit> {
     edits
 }
 
-fn disabling(kdump: &Kdump) -> Vec<Edit> {
-    vec![Edit::Service { service: kdump.way.service.to_owned(), enable: false }]
+fn disabling(guest: &Guest, kdump: &Kdump) -> Vec<Edit> {
+    kdump.service.iter().filter_map(|own| switch(guest, own, false)).collect()
 }
 
 /// Dumps to the default directory, where the operator wants kdump on.

@@ -1,6 +1,6 @@
 //! `qemu-guest-agent`: QEMU's guest agent is installed and would be started.
 
-use super::services::{installed, subject};
+use super::services::{installed, subject, switch};
 use super::{Answer, Guest};
 use crate::guest::{Fact, Service, StartedBy, Starts};
 use crate::model::{Edit, Finding, GuestPath, Verdict};
@@ -22,12 +22,12 @@ pub fn judge(guest: &Guest) -> Answer {
         }
         // What udev starts, no removed link keeps from starting.
         let fix = if by_udev {
-            Edit::MaskUnit { unit: format!("{}.service", service.name) }
+            Some(Edit::MaskUnit { unit: format!("{}.service", service.name) })
         } else {
-            Edit::Service { service: service.name.clone(), enable: false }
+            switch(guest, &service, false)
         };
         let finding = Finding::new("enabled", subject(&service));
-        findings.push(finding.with("service", &service.name).fix([fix]));
+        findings.push(finding.with("service", &service.name).fix(fix));
     }
     Ok(Verdict::from_parts(findings, Vec::new()))
 }

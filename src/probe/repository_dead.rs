@@ -23,7 +23,7 @@ impl Release {
     /// that name.
     fn has_left(&self, host: &str) -> bool {
         let takes = |row: &&str| *row == host || row.starts_with('.') && host.ends_with(*row);
-        self.hosts.iter().any(|row| takes(&row)) && !self.kept.contains(&host)
+        self.hosts.iter().any(takes) && !self.kept.contains(&host)
     }
 }
 

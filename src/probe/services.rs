@@ -1,7 +1,7 @@
 //! What probes of services share.
 
 use crate::guest::{Fact, Guest, Service, StartedBy};
-use crate::model::{GuestPath, Subject};
+use crate::model::{Edit, GuestPath, Subject};
 
 /// A service as the subject of a finding: its unit, or the script or job that starts it.
 pub fn subject(service: &Service) -> Subject {
@@ -22,6 +22,17 @@ pub fn installed(guest: &Guest, names: &[&str]) -> Fact<Vec<Service>> {
         }
     }
     Ok(found)
+}
+
+/// The edit that switches a service at boot; `None` where only a person can, as of an upstart job.
+/// A unit that no link of /etc disables, because it has no `[Install]` or the distribution itself
+/// links it, is masked.
+pub fn switch(guest: &Guest, service: &Service, enable: bool) -> Option<Edit> {
+    if guest.service_links(&service.name, enable).is_ok_and(|links| !links.is_empty()) {
+        return Some(Edit::Service { service: service.name.clone(), enable });
+    }
+    let may_mask = !enable && service.by == StartedBy::Systemd;
+    may_mask.then(|| Edit::MaskUnit { unit: format!("{}.service", service.name) })
 }
 
 /// The regular files in a directory, its own directories left out; none where it is not there.

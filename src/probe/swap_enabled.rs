@@ -1,6 +1,7 @@
 //! `swap-enabled`: something swaps, or boot would turn swap on.
 
 use super::absence::{ABSENT, weighed};
+use super::services::switch;
 use super::{Answer, Guest};
 use crate::guest::{
     Absence, ActiveSwap, BootItem, ConfiguredSwap, Place, SwapOrigin, SwapSpace, Unknown,
@@ -87,8 +88,8 @@ fn configured(
         SwapOrigin::Service { name, path } => {
             let key =
                 if swap.what.as_bytes().starts_with(b"/dev/zram") { "zram" } else { "service" };
-            let disable = Edit::Service { service: (*name).to_owned(), enable: false };
-            Finding::new(key, Subject::file(path)).with("service", name).fix(off(guest, [disable]))
+            let disable = guest.service(name)?.and_then(|own| switch(guest, &own, false));
+            Finding::new(key, Subject::file(path)).with("service", name).fix(off(guest, disable))
         }
         SwapOrigin::Command { path, line } => {
             Finding::new("command", Subject::line(path, *line)).with("path", path)
@@ -235,9 +236,9 @@ fn too_small(guest: &Guest, space: &SwapSpace, size: u64) -> Result<Option<Findi
 }
 
 /// What is offered where the operator wants no swap.
-fn off<const N: usize>(guest: &Guest, edits: [Edit; N]) -> Vec<Edit> {
+fn off(guest: &Guest, edits: impl IntoIterator<Item = Edit>) -> Vec<Edit> {
     match guest.policy().swap {
-        SwapPolicy::Off => edits.into(),
+        SwapPolicy::Off => edits.into_iter().collect(),
         _ => Vec::new(),
     }
 }
