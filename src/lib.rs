@@ -32,6 +32,8 @@
 //!   root is obtained by [`change`] alone.
 //! - Judged bad is a [`model::Finding`]; could not judge is [`model::Verdict::Unknown`]; the run
 //!   broke is an `Err`. "Could not tell" is never READY.
+//! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
+//!   lies in /run, in memory, root's alone.
 //! - Nothing is changed before the disk has the intent, the original and the way back.
 //! - A check's words stand in its TOML file, in English and Chinese, and nowhere else.
 
