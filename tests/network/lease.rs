@@ -137,7 +137,9 @@ fn leased() -> Address {
     loop {
         let all = Kernel::live().and_then(|kernel| kernel.addresses());
         let all = all.expect("netlink").expect("a live kernel");
-        if let Some(found) = all.iter().find(|a| a.address.to_string().starts_with("10.77.0.5")) {
+        // The server's own is .1; dnsmasq gives any of .50 to .60.
+        let given = |a: &&Address| a.prefix == 24 && a.valid.is_some() && a.address.is_ipv4();
+        if let Some(found) = all.iter().find(given) {
             return *found;
         }
         assert!(start.elapsed() < Duration::from_secs(40), "no lease: {all:?}");
