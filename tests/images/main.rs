@@ -8,5 +8,6 @@
 mod archives;
 mod child;
 mod containers;
+mod hostile;
 mod tools;
 mod vanishing;

@@ -6,12 +6,12 @@
 //! its name. This module never writes to an image, never opens a second file because an image
 //! names one, and knows nothing of partitions and filesystems.
 
+mod completeness;
 mod convert;
 mod copy;
 mod open;
 mod pax;
 mod recognise;
-mod references;
 mod tar;
 mod temporary;
 mod unpack;

@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use super::recognise::{self, Foreign, Format};
 use super::temporary::Temporary;
 use super::{Container, Error, ErrorKind, Opened, Result, Stamp, Use};
-use super::{convert, references, unpack, vhd};
+use super::{completeness, convert, unpack, vhd};
 
 /// The operator's file, opened.
 pub(super) struct Source {
@@ -113,7 +113,7 @@ impl Source {
                     let what = "the disk in it cannot be changed in place";
                     return Err(self.refused(format!("{what}; {}", self.conversion(foreign))));
                 }
-                let (file, size) = self.converted(&self.file, foreign, progress)?;
+                let (file, size) = self.converted(&self.file, self.size, foreign, progress)?;
                 return Ok(Disk { file: Some(file), size, container: container(foreign) });
             }
             Format::Packed { with, unpack } => {
@@ -148,7 +148,7 @@ impl Source {
         match self.format(&unpacked.file, size)? {
             Format::Raw => Ok((unpacked.file, size)),
             Format::FixedVhd(size) => Ok((unpacked.file, size)),
-            Format::Foreign(foreign) => self.converted(&unpacked.file, foreign, progress),
+            Format::Foreign(foreign) => self.converted(&unpacked.file, size, foreign, progress),
             Format::Tar | Format::Gzip | Format::Packed { .. } => {
                 Err(self.refused("there is an archive in the archive; unpack it".to_owned()))
             }
@@ -165,11 +165,12 @@ impl Source {
     fn converted(
         &self,
         file: &File,
+        size: u64,
         foreign: Foreign,
         progress: &dyn Fn(u64, u64),
     ) -> Result<(File, u64)> {
         let read = |offset, length| self.piece(file, offset, length);
-        references::check(foreign, &read)?.map_err(|cause| self.refused(cause))?;
+        completeness::check(foreign, size, &read)?.map_err(|cause| self.refused(cause))?;
         let target = Temporary::create()?;
         let advice = || self.conversion(foreign);
         convert::to_raw(file, &self.shown, foreign, &target, &advice, progress)?;

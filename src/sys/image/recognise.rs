@@ -95,7 +95,11 @@ pub(super) fn recognise(head: &[u8], tail: &[u8], size: u64) -> Result<Format, S
     // The copy of a dynamic disk's footer comes first: what is cut off at its end still has it.
     for (bytes, at_end) in [(head, false), (tail, true)] {
         if bytes.starts_with(vhd::COOKIE) {
-            return vhd_format(vhd::footer(bytes)?, at_end, size);
+            let footer = vhd::footer(bytes)?;
+            if !tail.starts_with(vhd::COOKIE) {
+                return Err("it is a VHD that is cut off: it ends without its footer".to_owned());
+            }
+            return vhd_format(footer, at_end, size);
         }
     }
     Ok(Format::Raw)

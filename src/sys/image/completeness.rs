@@ -1,7 +1,9 @@
-//! What of an image lies in other files: refused before a program that would open them sees it.
+//! What is looked at in an image before a program that believes it sees it: whether all of the
+//! disk lies in this file.
 //!
 //! A backing file, an external data file or an extent is a name in the image, and whoever made the
-//! image chose it: `/etc/shadow` of the machine that looks would be read as the guest's disk.
+//! image chose it: `/etc/shadow` of the machine that looks would be read as the guest's disk. And
+//! of a file that was not copied to its end QEMU reads zeros.
 
 use super::Result;
 use super::recognise::Foreign;
@@ -9,17 +11,19 @@ use super::recognise::Foreign;
 /// Reads bytes of the image at an offset; fewer at its end.
 pub(super) type Read<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>>;
 
-/// Look whether an image names other files, or needs what nobody gave. The inner error says what
+/// Look whether an image of `size` bytes names other files, needs a key or is cut off. The inner error says what
 /// is wrong with it, as a whole clause.
 ///
 /// # Errors
 /// What reading says.
-pub(super) fn check(foreign: Foreign, read: Read<'_>) -> Result<Checked> {
+pub(super) fn check(foreign: Foreign, size: u64, read: Read<'_>) -> Result<Checked> {
     match foreign {
         Foreign::Qcow2 => Ok(qcow2(&read(0, QCOW2_LONGEST)?)),
         Foreign::Vmdk => vmdk(read),
         // QEMU reads no parent of these three, and refuses an image that has one.
-        Foreign::DynamicVhd | Foreign::Vhdx | Foreign::Vdi => Ok(Ok(())),
+        Foreign::Vdi => Ok(vdi(&read(0, 512)?, size)),
+        Foreign::Vhdx => Ok(vhdx(size)),
+        Foreign::DynamicVhd => Ok(Ok(())),
     }
 }
 
@@ -103,6 +107,31 @@ fn vmdk(read: Read<'_>) -> Result<Checked> {
     Ok(Ok(()))
 }
 
+/// Source: VirtualBox, VDICore.h, "VDIHEADER1"; its blocks stand one behind the other.
+fn vdi(head: &[u8], size: u64) -> Checked {
+    let number = |at| little_endian_32(head, at).map(u64::from);
+    let (Some(data), Some(block), Some(blocks), Some(allocated), Some(disk)) =
+        (number(0x158), number(0x178), number(0x180), number(0x184), little_endian_64(head, 0x170))
+    else {
+        return Err("its VDI header is cut off".to_owned());
+    };
+    // The last block may end where the disk does.
+    let beyond = (blocks * block).saturating_sub(disk).min(block);
+    let wanted = data + (allocated * block).saturating_sub(beyond);
+    if size < wanted {
+        return Err(format!("it is cut off: its blocks take {wanted} bytes, and it has {size}"));
+    }
+    Ok(())
+}
+
+/// Source: [MS-VHDX] 2.1, by which everything in the file takes whole megabytes.
+fn vhdx(size: u64) -> Checked {
+    if size % (1 << 20) != 0 {
+        return Err(format!("it is cut off: it has {size} bytes, which are no whole megabytes"));
+    }
+    Ok(())
+}
+
 fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
@@ -113,6 +142,10 @@ fn big_endian_32(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn big_endian_64(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+fn little_endian_32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 fn little_endian_64(bytes: &[u8], at: usize) -> Option<u64> {
