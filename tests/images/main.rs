@@ -8,6 +8,7 @@
 mod archives;
 mod child;
 mod containers;
+mod copies;
 mod hostile;
 mod tools;
 mod vanishing;
