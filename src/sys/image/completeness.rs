@@ -126,7 +126,7 @@ fn vdi(head: &[u8], size: u64) -> Checked {
 
 /// Source: [MS-VHDX] 2.1, by which everything in the file takes whole megabytes.
 fn vhdx(size: u64) -> Checked {
-    if size % (1 << 20) != 0 {
+    if !size.is_multiple_of(1 << 20) {
         return Err(format!("it is cut off: it has {size} bytes, which are no whole megabytes"));
     }
     Ok(())
@@ -150,4 +150,42 @@ fn little_endian_32(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn little_endian_64(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn extensions_of_a_qcow2_are_walked() {
+        let mut head = vec![0; 512];
+        head[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+        head[100..104].copy_from_slice(&112_u32.to_be_bytes());
+        assert_eq!(qcow2(&head), Ok(()));
+        // A table of feature names, of 5 bytes filled up to 8, and then the name of a file.
+        head[112..120].copy_from_slice(b"\x68\x03\xf8\x57\0\0\0\x05");
+        head[128..136].copy_from_slice(b"DATA\0\0\0\x04");
+        assert!(qcow2(&head).unwrap_err().contains("external data file"));
+        head[128] = 0;
+        assert_eq!(qcow2(&head), Ok(()));
+        assert!(qcow2(&head[..90]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_judged(
+            bytes in prop::collection::vec(any::<u8>(), 0..600),
+            size in any::<u64>(),
+        ) {
+            let read = |offset: u64, length: usize| {
+                let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes[at..bytes.len().min(at.saturating_add(length))].to_vec())
+            };
+            for foreign in [Foreign::Qcow2, Foreign::Vmdk, Foreign::Vdi, Foreign::Vhdx] {
+                let _ = check(foreign, size, &read).unwrap();
+            }
+        }
+    }
 }

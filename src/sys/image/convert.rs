@@ -248,3 +248,19 @@ fn follow(steps: &Receiver<u64>, progress: &dyn Fn(u64, u64)) -> std::result::Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_the_progress() {
+        assert_eq!(step(b"    (12.34/100%)"), Some(1234));
+        assert_eq!(step(b"    (100.00/100%)"), Some(10_000));
+        for bad in
+            ["", "(1.5/100%)", "(1/100%)", "(x.00/100%)", "12.34", "(99999999999999999999.00/100%)"]
+        {
+            assert_eq!(step(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

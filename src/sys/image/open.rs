@@ -234,3 +234,17 @@ pub(super) fn command_argument(path: &str) -> Cow<'_, str> {
     }
     format!("'{}'", path.replace('\'', r"'\''")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_as_a_shell_takes_them() {
+        assert_eq!(command_argument("/var/disk-1.raw"), "/var/disk-1.raw");
+        assert_eq!(command_argument("a disk"), "'a disk'");
+        assert_eq!(command_argument("it's"), r"'it'\''s'");
+        assert_eq!(command_argument("-rf"), "./-rf");
+        assert_eq!(command_argument("$(id)"), "'$(id)'");
+    }
+}
