@@ -12,9 +12,11 @@ mod addresses;
 mod attributes;
 mod cache;
 mod clock;
+mod confined;
 mod devices;
 mod dir;
 mod error;
+mod files;
 mod host;
 mod kernel;
 mod lock;
@@ -33,6 +35,7 @@ pub use clock::{Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
+pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, is_root, is_terminal_in, is_terminal_out, leave_directory,
     list_named, machine_state_dir, note_signals, print, read_named, run_in_foreground, say, tell,
@@ -42,7 +45,7 @@ pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use processes::{Hold, Holder};
-pub use root::{FsUse, Root};
+pub use root::Root;
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
