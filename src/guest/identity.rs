@@ -69,7 +69,8 @@ impl Guest {
         };
         let wanted = superblock::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
-        let superblock = match through_window(device.size, wanted, read, look) {
+        let note = |window: &Window| devices.note(&device.name, window.used());
+        let superblock = match through_window(device.size, wanted, read, look, note) {
             Ok(Ok(found)) => found,
             Ok(Err(reason)) => return Err(Unknown(format!("{}: {reason}", device.path()))),
             // Without the right to read the device, or without its node, udev may still know.
@@ -147,7 +148,8 @@ impl Guest {
         };
         let wanted = partition_table::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
-        match through_window(device.size, wanted, read, look) {
+        let note = |window: &Window| devices.note(&device.name, window.used());
+        match through_window(device.size, wanted, read, look, note) {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(reason)) => Err(Unknown(format!("{}: {reason}", device.path()))),
             Err(Look::Sys(error)) => Err(error.into()),
@@ -223,6 +225,7 @@ fn through_window<T>(
     wanted: Vec<Range<u64>>,
     read: impl Fn(&[Range<u64>]) -> crate::sys::Result<Vec<(u64, Vec<u8>)>>,
     look: impl Fn(&Window) -> Result<T, Range<u64>>,
+    note: impl Fn(&Window),
 ) -> Result<T, Look> {
     let mut window = Window::new(size);
     let mut ranges = wanted;
@@ -231,7 +234,10 @@ fn through_window<T>(
             window.insert(offset, bytes);
         }
         match look(&window) {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                note(&window);
+                return Ok(answer);
+            }
             Err(more) => ranges = vec![more],
         }
     }

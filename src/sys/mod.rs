@@ -22,6 +22,7 @@ mod kernel;
 mod lock;
 mod metadata;
 mod processes;
+mod record;
 mod root;
 mod runner;
 mod stream;
@@ -45,6 +46,10 @@ pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use processes::{Hold, Holder};
+pub use record::{
+    CommandNotes, DeviceNotes, FileNotes, KernelNotes, Noted, Notes, OutputNotes, Record, Recorder,
+    Reduce, Space, Stored, Whose, entry_name,
+};
 pub use root::Root;
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};
