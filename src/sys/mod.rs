@@ -18,6 +18,7 @@ mod dir;
 mod error;
 mod files;
 mod host;
+mod image;
 mod kernel;
 mod lock;
 mod metadata;
@@ -42,6 +43,7 @@ pub use host::{
     list_named, machine_state_dir, note_signals, print, read_named, run_in_foreground, say, tell,
     write_named,
 };
+pub use image::{Container, Copied, DiskImage, Use, copy_image};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
