@@ -98,6 +98,11 @@ impl Guest {
         })
     }
 
+    /// A text without what may be a secret in it.
+    pub fn without_secrets(text: &[u8]) -> Vec<u8> {
+        reduce::reduce(b"/", text).content
+    }
+
     /// The guest that a bundle was collected from. Nothing of this machine is asked.
     pub fn bundle(bundle: Bundle, policy: Policy) -> Self {
         let notes = Rc::new(bundle.notes);
@@ -106,6 +111,7 @@ impl Guest {
             root: Root::replayed(&notes, Space::Root, notes.path.as_os_str().into()),
             kernel: Kernel::replayed(&notes, Whose::Guest),
             host: Kernel::replayed(&notes, Whose::Host),
+            image: None,
             runner: Runner::replayed(&notes),
             policy,
             record: Some(Record::Read(notes)),

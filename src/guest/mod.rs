@@ -12,6 +12,7 @@ mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
+mod image;
 mod initramfs;
 mod kdump;
 mod kernels;
@@ -56,6 +57,7 @@ pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWIT
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use image::{Access, Image, Reader};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
@@ -108,6 +110,9 @@ pub enum Mode {
     /// A directory that holds a guest's tree.
     #[serde(rename = "root")]
     Tree,
+    /// A disk image.
+    #[serde(rename = "image")]
+    Image,
 }
 
 impl Mode {
@@ -116,6 +121,7 @@ impl Mode {
         match self {
             Mode::Live => "live",
             Mode::Tree => "root",
+            Mode::Image => "image",
         }
     }
 }
@@ -126,6 +132,7 @@ pub struct Guest {
     root: Root,
     kernel: Option<Kernel>,
     host: Option<Kernel>,
+    image: Option<Rc<image::Image>>,
     runner: Runner,
     policy: Policy,
     /// Where it is noted what the guest answers, or the notes that it answers from.
@@ -182,6 +189,7 @@ impl Guest {
             root: Root::open(Path::new("/"))?,
             kernel: Some(Kernel::live()?),
             host: None,
+            image: None,
             runner: Runner::live(),
             policy,
             record: None,
@@ -200,6 +208,7 @@ impl Guest {
             root: Root::open(path)?,
             kernel: None,
             host: Kernel::live().ok(),
+            image: None,
             runner: Runner::refusing(),
             policy,
             record: None,
@@ -217,6 +226,7 @@ impl Guest {
             root: Root::open(root)?,
             kernel: Some(Kernel::recorded(kernel)?),
             host: None,
+            image: None,
             runner: Runner::refusing(),
             policy,
             record: None,

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::confined::Confined;
 use super::files::{Files, FsUse};
 use super::record::{Notes, Recorder, Recording, Replay, Space};
+use super::walk::{Filesystem, Walk};
 use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
 
@@ -46,6 +47,26 @@ impl Root {
     /// A root that answers from notes; nothing of this machine is opened.
     pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
         Self { files: Rc::new(Replay::new(Rc::clone(notes), space)), directory: None, path }
+    }
+
+    /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
+    /// other one is mounted on a directory of those before it. Where there is no such directory it
+    /// is left out, as boot could not mount it either.
+    ///
+    /// `path` is what messages call the root.
+    ///
+    /// # Errors
+    /// When a directory to mount on cannot be looked for.
+    pub fn unmounted(
+        path: &Path,
+        root: Rc<dyn Filesystem>,
+        mounts: Vec<(GuestPath, Rc<dyn Filesystem>)>,
+    ) -> Result<Self> {
+        let mut walk = Walk::new(root);
+        for (on, filesystem) in mounts {
+            walk.mount(filesystem, &on)?;
+        }
+        Ok(Self { files: Rc::new(walk), directory: None, path: path.to_owned() })
     }
 
     /// Where the root lies on this machine.

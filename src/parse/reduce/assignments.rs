@@ -16,8 +16,8 @@ const EXACT: &str =
     "key[1-4]?|pass|pw|wireless_key(?:_[0-9])?|wireless_wpa_psk|bindpw|rootpw|cred|nthash|pin";
 
 /// Keys that end like a secret and are none: of cloud-init, what stands below has keys of its own;
-/// of sudoers(5).
-const NOT_SECRET: [&[u8]; 2] = [b"chpasswd", b"nopasswd"];
+/// of sudoers(5); of systemd.exec(5), where a credential is read from.
+const NOT_SECRET: [&[u8]; 4] = [b"chpasswd", b"nopasswd", b"loadcredential", b"importcredential"];
 
 /// Values that are switches or name where the secret is not, and stay.
 const SWITCHES: [&[u8]; 16] = [

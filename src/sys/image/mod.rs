@@ -21,12 +21,12 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use copy::{Copied, copy_image};
+pub use copy::Copied;
 
 use super::{Error, ErrorKind, Result, Stamp};
 
@@ -187,6 +187,16 @@ impl DiskImage {
     /// unpacked or converted, and changing it would change nothing that the operator has.
     pub fn is_own_file(&self) -> bool {
         self.0.own
+    }
+
+    /// Copy the disk to a new file, as [`Copied`] tells. A fixed VHD keeps the 512 bytes behind it.
+    ///
+    /// # Errors
+    /// As [`copy::copy_image`].
+    pub fn copy_to(&self, to: &Path, progress: &dyn Fn(u64, u64)) -> Result<Copied> {
+        // The descriptor is the disk even where its file has no name, or another by now.
+        let file = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
+        copy::copy_image(Path::new(&file), to, progress)
     }
 
     /// Make sure that the operator's file is still what was opened: what was read of it belongs
