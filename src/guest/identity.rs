@@ -77,10 +77,14 @@ impl Guest {
             return Err(Unknown("no kernel tells which disks there are".to_owned()));
         };
         let Some(devices) = kernel.devices() else { return self.udev_note(at) };
-        let look = |window: &Window| match superblock::identify(window) {
-            Ok(found) => Ok(Ok(found)),
-            Err(Unidentified::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
+        let look = |window: &Window| {
+            let answer = match superblock::identify(window) {
+                Ok(found) => Ok(found),
+                Err(Unidentified::Unread(unread)) => return Err(unread.0),
+                Err(other) => Err(other.to_string()),
+            };
+            devices.note(&device.name, window.used());
+            Ok(answer)
         };
         let wanted = superblock::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
@@ -157,10 +161,14 @@ impl Guest {
         let sector =
             kernel.sys(&format!("/class/block/{}/queue/logical_block_size", device.name))?;
         let sector = sector.and_then(|t| String::from_utf8(t).ok()?.trim().parse::<u32>().ok());
-        let look = |window: &Window| match partition_table::parse(window, sector) {
-            Ok(found) => Ok(Ok(found)),
-            Err(TableError::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
+        let look = |window: &Window| {
+            let answer = match partition_table::parse(window, sector) {
+                Ok(found) => Ok(found),
+                Err(TableError::Unread(unread)) => return Err(unread.0),
+                Err(other) => Err(other.to_string()),
+            };
+            devices.note(&device.name, window.used());
+            Ok(answer)
         };
         let wanted = partition_table::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);

@@ -1,22 +1,26 @@
 //! What a failed look at the machine says: the operation, the path and the cause, once each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
+
+use serde::{Deserialize, Serialize};
 
 /// The result of an operation on the machine.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A failed operation. Displays as `cannot read /etc/shadow: Permission denied`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
-    operation: &'static str,
+    operation: Cow<'static, str>,
     path: String,
     kind: ErrorKind,
     cause: String,
 }
 
 /// The classes of failure that callers tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// No such file or directory.
     NotFound,
@@ -38,6 +42,8 @@ pub enum ErrorKind {
     Timeout,
     /// Commands are not run for this guest.
     Refused,
+    /// A bundle does not hold the answer.
+    NotHeld,
     /// Anything else.
     Other,
 }
@@ -50,7 +56,7 @@ impl Error {
         kind: ErrorKind,
         cause: impl fmt::Display,
     ) -> Self {
-        Self { operation, path: path.to_string(), kind, cause: cause.to_string() }
+        Self { operation: operation.into(), path: path.to_string(), kind, cause: cause.to_string() }
     }
 
     /// An error of a system call.
@@ -59,7 +65,7 @@ impl Error {
         let text = source.to_string();
         // "(os error 13)" says to a reader what the words before it said already.
         let cause = text.split(" (os error ").next().unwrap_or(&text).to_owned();
-        Self { operation, path: path.to_string(), kind, cause }
+        Self { operation: operation.into(), path: path.to_string(), kind, cause }
     }
 
     /// An error of a rustix call.

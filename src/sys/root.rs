@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use super::confined::Confined;
 use super::files::{Files, FsUse};
+use super::record::{Notes, Recorder, Recording, Replay, Space};
 use super::walk::{Filesystem, Walk};
-use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stream};
+use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
 
 /// The root of a guest: a directory of this machine, or what is read without one.
@@ -35,6 +36,17 @@ impl Root {
         }
         let directory = Rc::new(Confined::open(&full)?);
         Ok(Self { files: directory.clone(), directory: Some(directory), path: full })
+    }
+
+    /// The same root, whose answers a recorder notes. Nothing can be changed through it.
+    pub fn recorded_by(self, recorder: &Recorder, space: Space) -> Self {
+        let files = Rc::new(Recording::new(self.files, recorder.clone(), space));
+        Self { files, directory: None, path: self.path }
+    }
+
+    /// A root that answers from notes; nothing of this machine is opened.
+    pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
+        Self { files: Rc::new(Replay::new(Rc::clone(notes), space)), directory: None, path }
     }
 
     /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
@@ -101,6 +113,14 @@ impl Root {
     /// As [`Root::read`].
     pub fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
         self.files.open_stream(path, limit)
+    }
+
+    /// When a regular file last changed, links followed; `None` when the path names nothing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn stamp(&self, path: &GuestPath) -> Result<Option<Stamp>> {
+        self.files.stamp(path)
     }
 
     /// A symbolic link's target, unresolved; `None` when the path names nothing or no link.

@@ -137,6 +137,7 @@ impl Guest {
             image: Some(Rc::clone(image)),
             runner: Runner::refusing(),
             policy,
+            record: None,
             facts: Facts::default(),
         })
     }
