@@ -4,9 +4,11 @@
 //! user space. Nothing but a prepare or a rollback mounts one for writing.
 
 mod assemble;
+mod candidates;
 mod layout;
 mod names;
 mod root;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,8 @@ use super::{Fact, Facts, Guest, Mode, SystemFilesystem};
 use crate::model::{GuestPath, Policy};
 use crate::parse::fstab::Fstab;
 use crate::parse::superblock::Superblock;
-use crate::sys::{self, Container, DiskImage, PrivateMounts, Root, Runner};
+use crate::sys::{self, Container, DiskImage, Filesystem, PrivateMounts, Root, Runner};
+use assemble::Assembly;
 use layout::Layout;
 pub(super) use names::Named;
 use names::{Names, system_names};
@@ -26,8 +29,10 @@ use names::{Names, system_names};
 pub enum Access {
     /// To be looked at: not a byte of it changes.
     Look,
-    /// To be changed.
+    /// To be changed where it is.
     Change,
+    /// To be changed, and a copy that nobody uses before it is closed.
+    ChangeCopy,
 }
 
 /// Who reads the filesystems of an image.
@@ -60,12 +65,92 @@ pub struct Image {
     pub(super) subvolumes: BTreeMap<GuestPath, GuestPath>,
     left_out: Vec<String>,
     reader: Reader,
-    root: PathBuf,
+    root: Opened,
+    gathered: Vec<Gathered>,
+    access: Access,
     known_as: PathBuf,
-    mounts: Rc<PrivateMounts>,
+    mounts: Option<Rc<PrivateMounts>>,
+}
+
+/// The root of an image.
+#[derive(Debug)]
+enum Opened {
+    /// It is mounted here, and so is all that is on it.
+    Directory(PathBuf),
+    /// It is read in user space.
+    View {
+        /// The root's filesystem.
+        root: Rc<dyn Filesystem>,
+        /// What is mounted on it.
+        mounts: Vec<(GuestPath, Rc<dyn Filesystem>)>,
+    },
+}
+
+/// A volume that lies in several pieces, as one file.
+#[derive(Debug)]
+struct Gathered {
+    device: usize,
+    volume: DiskImage,
 }
 
 impl Image {
+    /// Open an image with its filesystems: mounted by the kernel where only this process sees them,
+    /// or read in user space.
+    ///
+    /// To look, user space reads where `mounts` is none, what the kernel cannot mount, and what it
+    /// could show only as it was before its journal is replayed. `known_as` is the path that
+    /// messages and journals call the image by.
+    ///
+    /// # Errors
+    /// When its root cannot be found, told from another, or read.
+    pub fn open(
+        file: DiskImage,
+        known_as: &Path,
+        access: Access,
+        mounts: Option<&Rc<PrivateMounts>>,
+    ) -> Fact<Self> {
+        let layout = layout::read(&file, known_as)?;
+        let superblocks: Vec<_> = (0..layout.disks.devices.len())
+            .map(|device| layout::superblock_of(&file, &layout, device))
+            .collect();
+        let (candidates, doubts) = candidates::find(&layout, &superblocks);
+        let may_view = access == Access::Look
+            && candidates.iter().all(|candidate| candidate.fstype.starts_with("ext"));
+        let needs_replay = candidates.iter().any(|candidate| candidate.needs_recovery);
+        let assemble = |mounts: Option<&Rc<PrivateMounts>>| {
+            Assembly::new(&file, &layout, &superblocks, mounts.map(Rc::as_ref)).assemble(
+                &candidates,
+                &doubts,
+                access,
+            )
+        };
+        let mounts = mounts.filter(|_| !(may_view && needs_replay));
+        let (made, reader) = match (assemble(mounts), mounts) {
+            (Ok(made), Some(_)) => (made, Reader::Kernel),
+            (Ok(made), None) => (made, Reader::UserSpace),
+            // A machine without loop devices, a kernel without the driver.
+            (Err(why), Some(space)) if may_view => {
+                space.unmount_all()?;
+                (assemble(None).map_err(|_| why)?, Reader::UserSpace)
+            }
+            (Err(why), _) => return Err(why),
+        };
+        Ok(Self {
+            filesystems: made.filesystems,
+            subvolumes: made.subvolumes,
+            left_out: made.left_out,
+            root: made.root,
+            gathered: made.gathered,
+            reader,
+            access,
+            known_as: known_as.to_owned(),
+            file,
+            layout,
+            superblocks,
+            mounts: mounts.cloned(),
+        })
+    }
+
     /// Who reads its filesystems.
     pub fn reader(&self) -> Reader {
         self.reader
@@ -81,7 +166,15 @@ impl Image {
     /// # Errors
     /// What the system says: something of it is still open.
     pub fn close(self) -> sys::Result<()> {
-        self.mounts.unmount_all()
+        if let Some(mounts) = &self.mounts {
+            mounts.unmount_all()?;
+        }
+        if self.access == Access::ChangeCopy {
+            for Gathered { device, volume } in &self.gathered {
+                self.file.put_back(volume, &self.layout.runs[*device].0)?;
+            }
+        }
+        Ok(())
     }
 
     /// What holds the disk: `raw`, `qcow2`, ...
@@ -128,7 +221,12 @@ impl Guest {
     /// # Errors
     /// When its root cannot be opened.
     pub fn image(image: &Rc<Image>, policy: Policy) -> sys::Result<Self> {
-        let root = Root::open(&image.root)?;
+        let root = match &image.root {
+            Opened::Directory(path) => Root::open(path)?,
+            Opened::View { root, mounts } => {
+                Root::unmounted(&image.known_as, Rc::clone(root), mounts)?
+            }
+        };
         Ok(Self {
             mode: Mode::Image,
             root,
