@@ -13,6 +13,7 @@ pub mod cpio;
 pub mod crashkernel;
 mod crc;
 pub mod crypttab;
+pub mod ext;
 mod field;
 pub mod fields;
 pub mod fstab;
