@@ -69,7 +69,8 @@ fn collect(guest: Guest) -> (String, Vec<u8>) {
 }
 
 fn open(bundle: &[u8], policy: Policy) -> Guest {
-    Guest::bundle(Bundle::read(bundle).expect("a bundle that can be read"), policy)
+    let bundle = Bundle::read(bundle).expect("a bundle that can be read");
+    Guest::bundle(bundle, policy).expect("a guest")
 }
 
 /// The first lines that differ.
@@ -351,7 +352,7 @@ fn what_was_not_asked_is_unknown_and_not_absent() {
     let mut bundle = Bundle::read(&bytes).expect("a bundle");
     let files = bundle.notes.files.get_mut(&Space::Root).expect("files");
     assert!(files.remove(&GuestPath::from("/etc/fstab")).is_some());
-    let report = judged(&Guest::bundle(bundle, Policy::default()));
+    let report = judged(&Guest::bundle(bundle, Policy::default()).expect("a guest"));
     let report: Value = serde_json::from_str(&report).expect("JSON");
     let checks = report["report"]["checks"].as_array().expect("checks");
     let check = checks.iter().find(|check| check["id"] == "fstab-data-disk").expect("the check");
@@ -499,7 +500,7 @@ fn a_changed_description_breaks_nothing() {
         let packed = archive::pack(("bundle.json", &text), &contents, 0).expect("an archive");
         if let Ok(bundle) = Bundle::read(&packed) {
             read += 1;
-            let report = judged(&Guest::bundle(bundle, Policy::default()));
+            let report = judged(&Guest::bundle(bundle, Policy::default()).expect("a guest"));
             assert!(!report.contains("the probe broke"), "{report}");
         }
     }

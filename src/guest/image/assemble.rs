@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::layout::{self, Layout};
 use super::names::{Named, Names, system_names};
 use super::root::{ROOT_TYPE, is_root, none};
-use super::{Access, Image, Reader};
+use super::{Access, Image, Reader, Seen};
 use crate::guest::{DeviceKind, Fact, MAX_FILE, SystemFilesystem, Unknown};
 use crate::model::GuestPath;
 use crate::parse::fstab::Fstab;
@@ -80,18 +80,18 @@ impl Image {
         };
         let mut made = assembly.mount_fstab(&root)?;
         made.left_out.extend(doubts);
-        Ok(Self {
+        let seen = Seen {
+            container: file.container().to_string(),
             filesystems: made.filesystems,
             subvolumes: made.subvolumes,
             left_out: made.left_out,
-            root: root.directory,
             reader: Reader::Kernel,
             known_as: known_as.to_owned(),
-            file,
             layout,
             superblocks,
-            mounts: Rc::clone(mounts),
-        })
+        };
+        let root = root.directory;
+        Ok(Self { file, seen: Rc::new(seen), root, mounts: Rc::clone(mounts) })
     }
 }
 

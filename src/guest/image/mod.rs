@@ -6,17 +6,20 @@
 mod assemble;
 mod layout;
 mod names;
+mod record;
 mod root;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fact, Facts, Guest, Mode, SystemFilesystem};
 use crate::model::{GuestPath, Policy};
 use crate::parse::fstab::Fstab;
 use crate::parse::superblock::Superblock;
-use crate::sys::{self, Container, DiskImage, PrivateMounts, Root, Runner};
+use crate::sys::{self, DiskImage, PrivateMounts, Root, Runner};
 use layout::Layout;
 pub(super) use names::Named;
 use names::{Names, system_names};
@@ -31,7 +34,8 @@ pub enum Access {
 }
 
 /// Who reads the filesystems of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reader {
     /// The kernel, which has them mounted.
     Kernel,
@@ -53,6 +57,29 @@ impl Reader {
 #[derive(Debug)]
 pub struct Image {
     file: DiskImage,
+    seen: Rc<Seen>,
+    root: PathBuf,
+    mounts: Rc<PrivateMounts>,
+}
+
+impl Image {
+    /// What was found on it.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Unmount its filesystems, so that the file has all of it.
+    ///
+    /// # Errors
+    /// What the system says: something of it is still open.
+    pub fn close(self) -> sys::Result<()> {
+        self.mounts.unmount_all()
+    }
+}
+
+/// What was found on an image.
+#[derive(Debug)]
+pub struct Seen {
     pub(super) layout: Layout,
     superblocks: Vec<Fact<Option<Superblock>>>,
     pub(super) filesystems: Vec<SystemFilesystem>,
@@ -60,12 +87,11 @@ pub struct Image {
     pub(super) subvolumes: BTreeMap<GuestPath, GuestPath>,
     left_out: Vec<String>,
     reader: Reader,
-    root: PathBuf,
+    container: String,
     known_as: PathBuf,
-    mounts: Rc<PrivateMounts>,
 }
 
-impl Image {
+impl Seen {
     /// Who reads its filesystems.
     pub fn reader(&self) -> Reader {
         self.reader
@@ -76,17 +102,9 @@ impl Image {
         &self.known_as
     }
 
-    /// Unmount its filesystems, so that the file has all of it.
-    ///
-    /// # Errors
-    /// What the system says: something of it is still open.
-    pub fn close(self) -> sys::Result<()> {
-        self.mounts.unmount_all()
-    }
-
     /// What holds the disk: `raw`, `qcow2`, ...
-    pub fn container(&self) -> &Container {
-        self.file.container()
+    pub fn container(&self) -> &str {
+        &self.container
     }
 
     /// The filesystems of its fstab that could not be mounted, and why, a sentence each.
@@ -134,6 +152,7 @@ impl Guest {
             root,
             kernel: None,
             host: None,
+            seen: Some(Rc::clone(&image.seen)),
             image: Some(Rc::clone(image)),
             runner: Runner::refusing(),
             policy,
@@ -143,7 +162,7 @@ impl Guest {
     }
 
     /// The image that it is on; none for a guest that is not on one.
-    pub fn disk_image(&self) -> Option<&Image> {
-        self.image.as_deref()
+    pub fn disk_image(&self) -> Option<&Seen> {
+        self.seen.as_deref()
     }
 }
