@@ -459,6 +459,83 @@ fn a_broken_bundle_is_refused_by_name() {
     assert!(code == 2 && err.contains("--bundle"), "{err}");
 }
 
+/// A whole disk with a partition table and one filesystem, as a cloud exports it.
+fn disk_image(fixture: &Fixture, dir: &Path) -> Option<PathBuf> {
+    let done = |program: &str, arguments: &[&str], stdin: &str| {
+        let output = Command::new(program).args(arguments).write_stdin(stdin.to_owned()).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let (disk, filesystem) = (dir.join("disk.raw"), dir.join("root.ext4"));
+    fs::write(&filesystem, b"").expect("a file");
+    fs::File::create(&disk).and_then(|file| file.set_len(130 << 20)).expect("a disk");
+    let root = fixture.root.display().to_string();
+    let made = done(
+        "/usr/sbin/mkfs.ext4",
+        &[
+            "-q",
+            "-F",
+            "-U",
+            "98ec47de-82c4-574b-8ec6-84ccd4f06082",
+            "-d",
+            &root,
+            &filesystem.display().to_string(),
+            "128M",
+        ],
+        "",
+    ) && done(
+        "/usr/sbin/sfdisk",
+        &["-q", &disk.display().to_string()],
+        "label: dos\n2048,,L,*\n",
+    );
+    if !made {
+        return None;
+    }
+    let mut file = fs::OpenOptions::new().write(true).open(&disk).expect("the disk");
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(1 << 20)).expect("a place");
+    std::io::copy(&mut fs::File::open(&filesystem).expect("the filesystem"), &mut file)
+        .expect("a copy");
+    Some(disk)
+}
+
+#[test]
+fn a_disk_image_is_collected_and_judged_when_it_is_gone() {
+    let fixture = seeded("debian-12");
+    let dir = tempfile::tempdir().expect("a directory");
+    let Some(disk) = disk_image(&fixture, dir.path()) else {
+        println!("left out: mkfs.ext4 and sfdisk make no image here");
+        return;
+    };
+    let (image, file) = (disk.display().to_string(), dir.path().join("b").display().to_string());
+    let direct = run(&["audit", "--image", &image, "--format", "json"]);
+    if direct.1.is_empty() {
+        println!("left out: no image can be looked at here: {}", direct.2);
+        return;
+    }
+    let (code, _, err) = run(&["collect", "--image", &image, "-o", &file]);
+    assert_eq!(code, 0, "{err}");
+    fs::remove_file(&disk).expect("the disk goes");
+    let again = run(&["audit", "--bundle", &file, "--format", "json"]);
+    let value = |text: &str| {
+        let mut value: Value = serde_json::from_str(text).expect("JSON");
+        for field in ["started", "duration_ms"] {
+            value[field] = Value::Null;
+        }
+        value
+    };
+    let (direct, mut again) = (value(&direct.1), value(&again.1));
+    assert_eq!(direct["guest"]["mode"], "image");
+    assert_eq!(again["guest"]["mode"], "bundle");
+    again["guest"]["mode"] = json!("image");
+    // That of a line with a secret is the digest of another text.
+    again["digest"] = direct["digest"].clone();
+    let shown = |value: &Value| {
+        serde_json::to_string_pretty(value).expect("a text").replace(SECRET, "reduced")
+    };
+    assert_eq!(differences(&shown(&direct), &shown(&again)), None);
+    let tar = zstd::decode_all(fs::File::open(&file).expect("the bundle")).expect("zstd");
+    assert!(!has(&tar, SECRET));
+}
+
 /// Whatever a description says, no check breaks on it.
 #[test]
 fn a_changed_description_breaks_nothing() {
