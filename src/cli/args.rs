@@ -466,6 +466,8 @@ pub struct CollectArgs {
     pub output: PathBuf,
     #[command(flatten)]
     pub target: CollectTargetArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
     /// What the image is for: clone (one's own use), share (leaves the account), import
     #[arg(long, value_name = "NAME", help_heading = "Selection")]
     pub profile: Option<String>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{Cli, SelectArgs};
 use super::exit::Trouble;
 use super::setup::Choice;
-use crate::guest::{Bundle, Guest};
+use crate::guest::{Bundle, BundleError, Guest};
 use crate::sys;
 
 /// No bundle is larger than this, in bytes.
@@ -21,12 +21,14 @@ pub fn open(
     let shown = path.display();
     let bytes = sys::read_named(path, MAX_BUNDLE)?
         .ok_or_else(|| Trouble::usage(format!("cannot read {shown}: there is no such file")))?;
-    let bundle = Bundle::read(&bytes).map_err(|error| {
+    let refused = |error: BundleError| {
         Trouble::usage(format!("cannot read the bundle {shown}: {error}"))
             .hint("`guestprep collect -o FILE` makes one")
-    })?;
+    };
+    let bundle = Bundle::read(&bytes).map_err(refused)?;
     let choice = Choice::of_bundle(cli, select, &bundle.settings)?;
     let system_disk = system_disk.or(bundle.settings.system_disk.as_deref());
     let policy = choice.policy(system_disk);
-    Ok((choice, Guest::bundle(bundle, policy)))
+    let guest = Guest::bundle(bundle, policy).map_err(refused)?;
+    Ok((choice, guest))
 }

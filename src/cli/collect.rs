@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::args::{Cli, CollectArgs, FailOn, SelectArgs};
+use super::args::{Cli, CollectArgs, FailOn, SelectArgs, TargetArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
+use super::target::Target;
 use crate::catalog::{PROFILES, Profile};
 use crate::change::compose;
 use crate::engine::{self, Settings};
@@ -31,7 +32,8 @@ pub fn run(cli: &Cli, args: &CollectArgs) -> Outcome {
     };
     let choice = Choice::read(cli, &select)?;
     let system_disk = args.target.system_disk.as_deref();
-    let guest = setup::guest(args.target.root.as_deref(), choice.policy(system_disk))?;
+    let target = target(args)?;
+    let guest = target.guest(choice.policy(system_disk))?;
     let recorder = Guest::recorder();
     let mode = guest.mode();
     let guest = guest.recorded_by(&recorder);
@@ -60,7 +62,7 @@ pub fn run(cli: &Cli, args: &CollectArgs) -> Outcome {
     tell(&bundle, bytes.len(), args);
 
     let again = Bundle::read(&bytes).map_err(|e| broken(&e))?;
-    let again = Guest::bundle(again, choice.policy(system_disk));
+    let again = Guest::bundle(again, choice.policy(system_disk)).map_err(|e| broken(&e))?;
     let again = engine::audit(&again, &choice.settings()).report;
     let differing = differing(&report, &again);
     if differing.is_empty() {
@@ -71,6 +73,21 @@ pub fn run(cli: &Cli, args: &CollectArgs) -> Outcome {
         differing.join(", ")
     ));
     Ok(Exit::Undetermined)
+}
+
+/// The guest that is meant. What a killed run left of it is not undone: what is collected is the
+/// guest as it is.
+fn target(args: &CollectArgs) -> Result<Target, Trouble> {
+    let target = TargetArgs {
+        root: args.target.root.clone(),
+        state_dir: None,
+        system_disk: args.target.system_disk.clone(),
+    };
+    match (&args.image.image, target.root) {
+        (None, None) => Ok(Target::Machine),
+        (None, Some(root)) => Ok(Target::Tree(root)),
+        (Some(_), root) => Target::look(&TargetArgs { root, ..target }, &args.image),
+    }
 }
 
 /// Ask all that any audit and any plan would, under every profile; the report is of the chosen one.

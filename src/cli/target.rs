@@ -85,7 +85,7 @@ pub fn open_image(
     let file = open_file(path, wanted)?;
     let image = Image::open(file, known_as, access, mounts)
         .map_err(|why| Trouble::new(Exit::Undetermined, why))?;
-    for what in image.left_out() {
+    for what in image.seen().left_out() {
         sys::say(what);
     }
     Ok(image)

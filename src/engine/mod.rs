@@ -204,7 +204,7 @@ pub fn guest_info(guest: &Guest) -> GuestInfo {
         init: guest.init().map_or("unknown", crate::guest::Init::as_str).to_owned(),
         instance_id: guest.instance_id(),
         image: guest.disk_image().map(|image| ImageInfo {
-            container: image.container().to_string(),
+            container: image.container().to_owned(),
             reader: image.reader().as_str().to_owned(),
             left_out: image.left_out().to_vec(),
         }),

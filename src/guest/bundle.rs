@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Guest, Mode};
+use super::{Facts, Guest, Mode, Seen};
 use crate::model::{ByteString, Policy, Tool};
 use crate::parse::archive::{self, ArchiveError};
 use crate::parse::reduce;
@@ -79,6 +79,9 @@ impl Guest {
     pub fn recorded_by(self, recorder: &Recorder) -> Self {
         let path = std::os::unix::ffi::OsStrExt::as_bytes(self.root.path().as_os_str()).to_vec();
         recorder.note(|notes| notes.path = ByteString::from(path));
+        if let Some(image) = &self.image {
+            image.note(recorder);
+        }
         Self {
             root: self.root.recorded_by(recorder, Space::Root),
             kernel: self.kernel.map(|kernel| kernel.recorded_by(recorder, Whose::Guest)),
@@ -104,19 +107,27 @@ impl Guest {
     }
 
     /// The guest that a bundle was collected from. Nothing of this machine is asked.
-    pub fn bundle(bundle: Bundle, policy: Policy) -> Self {
+    ///
+    /// # Errors
+    /// When what the bundle says of a disk image does not fit together.
+    pub fn bundle(bundle: Bundle, policy: Policy) -> Result<Self, BundleError> {
         let notes = Rc::new(bundle.notes);
-        Self {
+        let seen = match bundle.mode {
+            Mode::Image => Some(Seen::replayed(&notes).map_err(BundleError::Description)?),
+            Mode::Live | Mode::Tree => None,
+        };
+        Ok(Self {
             mode: bundle.mode,
             root: Root::replayed(&notes, Space::Root, notes.path.as_os_str().into()),
             kernel: Kernel::replayed(&notes, Whose::Guest),
             host: Kernel::replayed(&notes, Whose::Host),
             image: None,
+            seen: seen.map(Rc::new),
             runner: Runner::replayed(&notes),
             policy,
             record: Some(Record::Read(notes)),
             facts: Facts::default(),
-        }
+        })
     }
 }
 

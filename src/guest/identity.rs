@@ -70,7 +70,7 @@ impl Guest {
     fn make_identity(&self, at: usize) -> Fact<Identity> {
         let disks = self.disks()?;
         let device = &disks.devices[at];
-        if let Some(image) = &self.image {
+        if let Some(image) = &self.seen {
             return Ok(self.with_partition(at, Identity::of(image.superblock(at)?)));
         }
         let Some(kernel) = self.kernel.as_ref().or(self.host.as_ref()) else {
@@ -149,7 +149,7 @@ impl Guest {
     }
 
     fn make_partition_table(&self, at: usize) -> Fact<Option<PartitionTable>> {
-        if let Some(image) = &self.image {
+        if let Some(image) = &self.seen {
             return Ok(image.layout.table.clone().filter(|_| at == 0));
         }
         let disks = self.disks()?;

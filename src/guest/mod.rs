@@ -57,7 +57,7 @@ pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWIT
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
-pub use image::{Access, Image, Reader};
+pub use image::{Access, Image, Reader, Seen};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
@@ -132,7 +132,10 @@ pub struct Guest {
     root: Root,
     kernel: Option<Kernel>,
     host: Option<Kernel>,
+    /// What is open of the image that it is on; it is mounted while this lives.
     image: Option<Rc<image::Image>>,
+    /// What was found on that image, or on that of a bundle.
+    seen: Option<Rc<image::Seen>>,
     runner: Runner,
     policy: Policy,
     /// Where it is noted what the guest answers, or the notes that it answers from.
@@ -190,6 +193,7 @@ impl Guest {
             kernel: Some(Kernel::live()?),
             host: None,
             image: None,
+            seen: None,
             runner: Runner::live(),
             policy,
             record: None,
@@ -209,6 +213,7 @@ impl Guest {
             kernel: None,
             host: Kernel::live().ok(),
             image: None,
+            seen: None,
             runner: Runner::refusing(),
             policy,
             record: None,
@@ -227,6 +232,7 @@ impl Guest {
             kernel: Some(Kernel::recorded(kernel)?),
             host: None,
             image: None,
+            seen: None,
             runner: Runner::refusing(),
             policy,
             record: None,

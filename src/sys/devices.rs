@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -18,6 +19,11 @@ pub struct Devices {
 impl Devices {
     pub(super) fn live() -> Self {
         Self { record: None }
+    }
+
+    /// The devices that notes are of.
+    pub fn replayed(notes: &Rc<Notes>, whose: Whose) -> Self {
+        Self { record: Some((Record::Read(Rc::clone(notes)), whose)) }
     }
 
     pub(super) fn with_record(record: Record, whose: Whose) -> Self {
@@ -51,14 +57,14 @@ impl Devices {
             None => read(name, number, ranges),
             Some((Record::Written(recorder), whose)) => {
                 let answer = read(name, number, ranges);
-                recorder.note(|notes| {
-                    let kernel = notes.kernels.entry(*whose).or_default();
-                    let device = kernel.devices.entry(name.to_owned()).or_default();
-                    device.asked.extend(ranges.iter().map(|range| (range.start, range.end)));
-                    if let Err(error) = &answer {
+                recorder.note_asked(*whose, name, ranges);
+                if let Err(error) = &answer {
+                    recorder.note(|notes| {
+                        let kernel = notes.kernels.entry(*whose).or_default();
+                        let device = kernel.devices.entry(name.to_owned()).or_default();
                         device.failed = Some(error.clone());
-                    }
-                });
+                    });
+                }
                 answer
             }
             Some((Record::Read(notes), whose)) => noted(notes, *whose, name, ranges),

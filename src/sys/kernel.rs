@@ -203,7 +203,7 @@ impl Kernel {
 fn spaces(whose: Whose) -> (Space, Space) {
     match whose {
         Whose::Guest => (Space::Proc, Space::Sys),
-        Whose::Host => (Space::HostProc, Space::HostSys),
+        Whose::Host | Whose::Image => (Space::HostProc, Space::HostSys),
     }
 }
 

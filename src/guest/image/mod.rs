@@ -7,6 +7,7 @@ mod assemble;
 mod candidates;
 mod layout;
 mod names;
+mod record;
 mod root;
 mod view;
 
@@ -14,11 +15,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fact, Facts, Guest, Mode, SystemFilesystem};
 use crate::model::{GuestPath, Policy};
 use crate::parse::fstab::Fstab;
 use crate::parse::superblock::Superblock;
-use crate::sys::{self, Container, DiskImage, Filesystem, PrivateMounts, Root, Runner};
+use crate::sys::{self, DiskImage, Filesystem, PrivateMounts, Root, Runner};
 use assemble::Assembly;
 use layout::Layout;
 pub(super) use names::Named;
@@ -36,7 +39,8 @@ pub enum Access {
 }
 
 /// Who reads the filesystems of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reader {
     /// The kernel, which has them mounted.
     Kernel,
@@ -58,17 +62,10 @@ impl Reader {
 #[derive(Debug)]
 pub struct Image {
     file: DiskImage,
-    pub(super) layout: Layout,
-    superblocks: Vec<Fact<Option<Superblock>>>,
-    pub(super) filesystems: Vec<SystemFilesystem>,
-    /// The btrfs subvolumes among them, by where they are mounted.
-    pub(super) subvolumes: BTreeMap<GuestPath, GuestPath>,
-    left_out: Vec<String>,
-    reader: Reader,
+    seen: Rc<Seen>,
     root: Opened,
     gathered: Vec<Gathered>,
     access: Access,
-    known_as: PathBuf,
     mounts: Option<Rc<PrivateMounts>>,
 }
 
@@ -135,30 +132,29 @@ impl Image {
             }
             (Err(why), _) => return Err(why),
         };
-        Ok(Self {
+        let seen = Seen {
+            container: file.container().to_string(),
             filesystems: made.filesystems,
             subvolumes: made.subvolumes,
             left_out: made.left_out,
-            root: made.root,
-            gathered: made.gathered,
             reader,
-            access,
             known_as: known_as.to_owned(),
-            file,
             layout,
             superblocks,
+        };
+        Ok(Self {
+            file,
+            seen: Rc::new(seen),
+            root: made.root,
+            gathered: made.gathered,
+            access,
             mounts: mounts.cloned(),
         })
     }
 
-    /// Who reads its filesystems.
-    pub fn reader(&self) -> Reader {
-        self.reader
-    }
-
-    /// What messages and journals call it.
-    pub fn known_as(&self) -> &Path {
-        &self.known_as
+    /// What was found on it.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Unmount its filesystems, so that the file has all of it.
@@ -171,15 +167,41 @@ impl Image {
         }
         if self.access == Access::ChangeCopy {
             for Gathered { device, volume } in &self.gathered {
-                self.file.put_back(volume, &self.layout.runs[*device].0)?;
+                self.file.put_back(volume, &self.seen.layout.runs[*device].0)?;
             }
         }
         Ok(())
     }
+}
+
+/// What was found on an image.
+#[derive(Debug)]
+pub struct Seen {
+    pub(super) layout: Layout,
+    superblocks: Vec<Fact<Option<Superblock>>>,
+    pub(super) filesystems: Vec<SystemFilesystem>,
+    /// The btrfs subvolumes among them, by where they are mounted.
+    pub(super) subvolumes: BTreeMap<GuestPath, GuestPath>,
+    left_out: Vec<String>,
+    reader: Reader,
+    container: String,
+    known_as: PathBuf,
+}
+
+impl Seen {
+    /// Who reads its filesystems.
+    pub fn reader(&self) -> Reader {
+        self.reader
+    }
+
+    /// What messages and journals call it.
+    pub fn known_as(&self) -> &Path {
+        &self.known_as
+    }
 
     /// What holds the disk: `raw`, `qcow2`, ...
-    pub fn container(&self) -> &Container {
-        self.file.container()
+    pub fn container(&self) -> &str {
+        &self.container
     }
 
     /// The filesystems of its fstab that could not be mounted, and why, a sentence each.
@@ -224,7 +246,7 @@ impl Guest {
         let root = match &image.root {
             Opened::Directory(path) => Root::open(path)?,
             Opened::View { root, mounts } => {
-                Root::unmounted(&image.known_as, Rc::clone(root), mounts)?
+                Root::unmounted(image.seen.known_as(), Rc::clone(root), mounts)?
             }
         };
         Ok(Self {
@@ -232,6 +254,7 @@ impl Guest {
             root,
             kernel: None,
             host: None,
+            seen: Some(Rc::clone(&image.seen)),
             image: Some(Rc::clone(image)),
             runner: Runner::refusing(),
             policy,
@@ -241,7 +264,7 @@ impl Guest {
     }
 
     /// The image that it is on; none for a guest that is not on one.
-    pub fn disk_image(&self) -> Option<&Image> {
-        self.image.as_deref()
+    pub fn disk_image(&self) -> Option<&Seen> {
+        self.seen.as_deref()
     }
 }

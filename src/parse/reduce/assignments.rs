@@ -75,7 +75,7 @@ fn secrets(line: &[u8], has_sections: bool) -> Vec<Range<usize>> {
         let is_switch = |value: &[u8]| {
             value.is_empty() || SWITCHES.iter().any(|known| known.eq_ignore_ascii_case(value))
         };
-        let bare = line[value.clone()].trim_ascii();
+        let bare = line[trimmed(line, value.clone())].trim_ascii();
         if !is_secret(key.as_bytes())
             || is_switch(bare)
             || (is_colon && !is_assigned(line, key.start(), &equals))

@@ -176,6 +176,8 @@ fn what_is_no_secret_stays() {
         ("/etc/crypttab", "a UUID=1 /etc/key luks,try-empty-password=yes,token-timeout=30\n"),
         ("/etc/fstab", "//s/x /mnt cifs credentials=/root/.cred,nofail 0 0\n"),
         ("/etc/rc.local", "f() { mount $1$2 /mnt; }\nmount \"$1\" /data\n"),
+        ("/etc/default/kdump-tools", "#FTP_PASSWORD=\"\"\nA_TOKEN=''\n"),
+        ("/lib/systemd/system/a.service", "[Service]\nLoadCredential=sysctl.extra\n"),
         ("/etc/sudoers", "a ALL=(ALL) NOPASSWD: ALL\n"),
         ("/etc/apt/sources.list", "deb https://deb.debian.org/debian stable main\n"),
         ("/etc/a", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use super::{MARK, Reduced, cut, name_of};
 
 /// Each pattern's group `s` is the secret.
-const PATTERNS: [&str; 9] = [
+const PATTERNS: [&str; 10] = [
     // crypt(5): `$6$salt$hash`, also with `rounds=5000$`. The shortest hash is MD5's, of 22
     // characters; shell's `$1$2` is none.
     r"(?-u)\$(?:[0-9][a-z]?|y|gy|sha1|md5|argon2[a-z]*|scrypt|7)\$(?P<s>[./A-Za-z0-9=,+\-]*\$?[./A-Za-z0-9=,+\-$]{22,})",
@@ -15,6 +15,8 @@ const PATTERNS: [&str; 9] = [
     r"(?-u)grub\.pbkdf2\.(?P<s>[A-Za-z0-9.]+)",
     // dhclient.conf(5), rndc.conf(5): the secret of a key.
     r"(?im-u)^[ \t]*secret[ \t]+(?P<s>[^;\r\n]+);",
+    // interfaces(5) of Debian, with the options of wpasupplicant and wireless-tools.
+    r"(?im-u)^[ \t]*(?:wpa-[a-z0-9\-]*(?:psk|password|passwd|key[0-9]?|pin)|wireless-key[0-9]?)[ \t]+(?P<s>[^\r\n]+)$",
     // The password in an address: `scheme://user:password@host`. An iSCSI root has no slashes.
     r"(?-u)[A-Za-z][A-Za-z0-9+.\-]*:(?://)[^\s/:@]*:(?P<s>[^\s@]+)@",
     r"(?-u)\biscsi:[^\s:@]*:(?P<s>[^\s@]+)@",

@@ -68,8 +68,17 @@ impl Recorder {
         Stored { entry, size: content.len() as u64, reduced }
     }
 
-    /// Keep a piece of a block device.
-    pub(super) fn note_device(&self, whose: Whose, name: &str, offset: u64, bytes: &[u8]) {
+    /// Note that ranges of a block device were read.
+    pub fn note_asked(&self, whose: Whose, name: &str, ranges: &[std::ops::Range<u64>]) {
+        self.note(|notes| {
+            let kernel = notes.kernels.entry(whose).or_default();
+            let device = kernel.devices.entry(name.to_owned()).or_default();
+            device.asked.extend(ranges.iter().map(|range| (range.start, range.end)));
+        });
+    }
+
+    /// Keep a piece of a block device that an answer rests on.
+    pub fn note_device(&self, whose: Whose, name: &str, offset: u64, bytes: &[u8]) {
         let (bytes, _) = (self.reduce)(&GuestPath::from(&format!("/dev/{name}")), bytes);
         let shown = format!("/{name}/{offset}-{}", offset + bytes.len() as u64);
         self.note(|notes| {
@@ -81,7 +90,8 @@ impl Recorder {
             if known(notes).is_some_and(|length| length >= bytes.len()) {
                 return;
             }
-            let entry = notes.keep(entry_name("dev", shown.as_bytes()), bytes);
+            let directory = if whose == Whose::Image { "image" } else { "dev" };
+            let entry = notes.keep(entry_name(directory, shown.as_bytes()), bytes);
             let device = notes.kernels.entry(whose).or_default();
             device.devices.entry(name.to_owned()).or_default().pieces.insert(offset, entry);
         });

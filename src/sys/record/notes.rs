@@ -54,6 +54,8 @@ pub enum Whose {
     Guest,
     /// That of the machine that has a tree mounted.
     Host,
+    /// No kernel's: the devices of a disk image.
+    Image,
 }
 
 /// An answer as it was given.
