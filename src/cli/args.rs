@@ -80,7 +80,7 @@ pub struct TargetArgs {
     /// The guest is the tree below this directory [default: this machine]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Where the journal lies [default: /var/lib/guestprep of the guest]
+    /// Where the journal lies [default: /var/lib/guestprep of the guest; IMAGE.guestprep of an image]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// The system disk, where it cannot be told: a device or a filesystem's UUID
@@ -130,11 +130,22 @@ pub struct OutputArgs {
     pub color: Color,
 }
 
+/// A guest that is a disk image.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub struct ImageArgs {
+    /// The guest is on this disk image: raw, .raw.tar.gz, VHD, qcow2; a whole disk or one filesystem
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    pub image: Option<PathBuf>,
+}
+
 /// `audit` and `plan`, which look and change nothing.
 #[derive(Debug, Args)]
 pub struct LookArgs {
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
     #[command(flatten)]
     pub select: SelectArgs,
     #[command(flatten)]
@@ -146,6 +157,20 @@ pub struct LookArgs {
 pub struct PrepareArgs {
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// Change the disk image itself, not a copy of it
+    #[arg(long, requires = "image", help_heading = "Target")]
+    pub in_place: bool,
+    /// Where the prepared copy of the disk image goes [default: beside it, as NAME.prepared.raw]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "image",
+        conflicts_with = "in_place",
+        help_heading = "Target"
+    )]
+    pub copy: Option<PathBuf>,
     #[command(flatten)]
     pub select: SelectArgs,
     /// Do exactly what this reviewed plan says (made by `plan -o FILE`)
@@ -165,6 +190,8 @@ pub struct RollbackArgs {
     pub run: Option<String>,
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
@@ -175,6 +202,8 @@ pub struct RollbackArgs {
 pub struct RunsArgs {
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
     /// The form of the answer
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

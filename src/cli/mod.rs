@@ -11,15 +11,18 @@ mod dns;
 mod exit;
 mod explain;
 mod generate;
+mod image;
 mod kdump;
 mod list;
 mod mitigations;
 mod plan;
 mod prepare;
+mod progress;
 mod rollback;
 mod runs;
 mod setup;
 mod swap;
+mod target;
 mod umount;
 mod wishes;
 

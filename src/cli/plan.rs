@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::args::{Cli, Format, LookArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
+use super::target::Target;
 use crate::change::{ComposeError, compose, preflight};
 use crate::engine::{self, Audit};
 use crate::guest::Guest;
@@ -18,10 +19,8 @@ const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestpre
 
 pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
     let choice = Choice::read(cli, &args.select)?;
-    let target = &args.target;
-    setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;
-    let policy = choice.policy(target.system_disk.as_deref());
-    let guest = setup::guest(target.root.as_deref(), policy)?;
+    let target = Target::look(&args.target, &args.image)?;
+    let guest = target.guest(choice.policy(args.target.system_disk.as_deref()))?;
     let (audit, plan) = make(&guest, &choice)?;
     let to_file = args.output.output.is_some();
     let style = setup::style(args.output.color, to_file);
@@ -44,7 +43,8 @@ pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
         }
     };
     setup::deliver(&args.output, &text)?;
-    if sys::is_root() {
+    // An image is open for reading here, and everything in it would seem to be in the way.
+    if sys::is_root() && !matches!(target, Target::Image(_)) {
         for obstacle in preflight(&guest, &plan)? {
             sys::say(&format!("in the way: {}", obstacle.message));
         }

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::catalog::{CHECKS, CheckSpec, Config, Language, Profile, Rule};
 use crate::guest::{Guest, Mode};
 use crate::model::{
-    Category, CheckId, Decision, Edit, GuestInfo, GuestOs, Report, Severity, Summary, Tool,
-    Verdict, VerdictName, digest_of,
+    Category, CheckId, Decision, Edit, GuestInfo, GuestOs, ImageInfo, Report, Severity, Summary,
+    Tool, Verdict, VerdictName, digest_of,
 };
 use crate::probe;
 use crate::sys::{Stopwatch, now_rfc3339};
@@ -129,7 +129,7 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
 fn judge(guest: &Guest, spec: &CheckSpec) -> Verdict {
     match guest.mode() {
         Mode::Live if !spec.live => return Verdict::NotApplicable("live"),
-        Mode::Tree if !spec.offline => return Verdict::NotApplicable("offline"),
+        Mode::Tree | Mode::Image if !spec.offline => return Verdict::NotApplicable("offline"),
         _ => {}
     }
     if !spec.families.is_empty() {
@@ -200,5 +200,10 @@ pub fn guest_info(guest: &Guest) -> GuestInfo {
         kernel: guest.kernel_release(),
         init: guest.init().map_or("unknown", crate::guest::Init::as_str).to_owned(),
         instance_id: guest.instance_id(),
+        image: guest.disk_image().map(|image| ImageInfo {
+            container: image.container().to_string(),
+            reader: image.reader().as_str().to_owned(),
+            left_out: image.left_out().to_vec(),
+        }),
     }
 }

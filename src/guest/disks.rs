@@ -33,12 +33,14 @@ pub enum DeviceKind {
     Memory,
     /// An optical or floppy drive.
     Removable,
+    /// The whole of a disk image.
+    Image,
 }
 
 /// One block device with a size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockDevice {
-    /// The kernel's name: `vda1`, `dm-0`.
+    /// The kernel's name: `vda1`, `dm-0`; in a disk image, what a message calls it.
     pub name: String,
     /// Its number.
     pub number: (u32, u32),
@@ -48,12 +50,18 @@ pub struct BlockDevice {
     pub kind: DeviceKind,
     /// What it lies on, as indices: a partition's disk, a mapped device's or array's members.
     pub parents: Vec<usize>,
+    /// Whether it is a part of a disk image, for which no kernel has a name.
+    pub is_in_image: bool,
 }
 
 impl BlockDevice {
-    /// The node in /dev.
+    /// The node in /dev; of a part of a disk image, what a message calls it.
     pub fn path(&self) -> String {
-        format!("/dev/{}", self.name.replace('!', "/"))
+        match (&self.kind, self.is_in_image) {
+            (DeviceKind::Mapped { name, .. }, true) => format!("/dev/mapper/{name}"),
+            (_, true) => self.name.clone(),
+            (_, false) => format!("/dev/{}", self.name.replace('!', "/")),
+        }
     }
 
     /// The name that a person knows it by: /dev/mapper/NAME for a mapped device.
@@ -152,6 +160,9 @@ impl Disks {
 }
 
 pub(super) fn read(guest: &Guest) -> Fact<Disks> {
+    if let Some(image) = &guest.image {
+        return Ok(image.layout.disks.clone());
+    }
     let Some(kernel) = guest.kernel.as_ref().or(guest.host.as_ref()) else {
         return Err(Unknown("no kernel tells which disks there are".to_owned()));
     };
@@ -224,7 +235,14 @@ fn one(kernel: &Kernel, name: &str) -> Fact<Option<(BlockDevice, Vec<String>)>> 
         // An NVMe disk behind multipath, and disks below bcache and the like, have slaves too.
         (DeviceKind::Disk, slaves()?)
     };
-    let device = BlockDevice { name: name.to_owned(), number, size, kind, parents: Vec::new() };
+    let device = BlockDevice {
+        name: name.to_owned(),
+        number,
+        size,
+        kind,
+        parents: Vec::new(),
+        is_in_image: false,
+    };
     Ok(Some((device, under)))
 }
 

@@ -38,14 +38,17 @@ impl Guest {
         if *system == SystemDisks::Unseen {
             return Ok(None);
         }
+        if let Some(image) = &self.image {
+            return Ok(Some(image.filesystems.clone()));
+        }
         let disks = self.disks()?;
         let tree = match self.mode() {
             Mode::Tree => self.mount_of_tree()?,
-            Mode::Live => None,
+            Mode::Live | Mode::Image => None,
         };
         let mounts = match (&tree, self.mode()) {
             (Some(mount), _) => std::slice::from_ref(mount),
-            (None, Mode::Tree) => &[],
+            (None, Mode::Tree | Mode::Image) => &[],
             (None, Mode::Live) => self.mounts()?.own.mounts.as_slice(),
         };
         let mut found: Vec<SystemFilesystem> = Vec::new();

@@ -35,6 +35,18 @@ pub struct Identity {
     pub superblock: Option<Superblock>,
 }
 
+impl Identity {
+    fn of(superblock: Option<Superblock>) -> Self {
+        Self {
+            fstype: superblock.as_ref().map(|s| s.kind.name().to_owned()),
+            uuid: superblock.as_ref().and_then(|s| s.uuid.clone()).map(String::into_bytes),
+            label: superblock.as_ref().and_then(|s| s.label.clone()),
+            superblock,
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Identities {
     devices: RefCell<BTreeMap<usize, Fact<Identity>>>,
@@ -58,6 +70,9 @@ impl Guest {
     fn make_identity(&self, at: usize) -> Fact<Identity> {
         let disks = self.disks()?;
         let device = &disks.devices[at];
+        if let Some(image) = &self.image {
+            return Ok(self.with_partition(at, Identity::of(image.superblock(at)?)));
+        }
         let Some(kernel) = self.kernel.as_ref().or(self.host.as_ref()) else {
             return Err(Unknown("no kernel tells which disks there are".to_owned()));
         };
@@ -83,15 +98,14 @@ impl Guest {
                 return Err(Unknown(format!("{}: its superblock leads nowhere", device.path())));
             }
         };
-        let mut identity = Identity {
-            fstype: superblock.as_ref().map(|s| s.kind.name().to_owned()),
-            uuid: superblock.as_ref().and_then(|s| s.uuid.clone()).map(String::into_bytes),
-            label: superblock.as_ref().and_then(|s| s.label.clone()),
-            superblock,
-            ..Identity::default()
-        };
-        if let DeviceKind::Partition(number) = device.kind
-            && let Some(disk) = device.parents.first()
+        Ok(self.with_partition(at, Identity::of(superblock)))
+    }
+
+    /// What the partition table says of a device that is a partition, beside what it carries.
+    fn with_partition(&self, at: usize, mut identity: Identity) -> Identity {
+        if let Ok(disks) = self.disks()
+            && let DeviceKind::Partition(number) = disks.devices[at].kind
+            && let Some(disk) = disks.devices[at].parents.first()
             && let Ok(Some(table)) = self.partition_table(*disk)
             && let Some(entry) = table.partitions.iter().find(|p| p.number == number)
         {
@@ -100,7 +114,7 @@ impl Guest {
             identity.part_type = Some(entry.kind.clone());
             identity.part_attributes = entry.attributes;
         }
-        Ok(identity)
+        identity
     }
 
     /// The kind of a disk's partition table, `dos` or `gpt` as blkid(8) prints it; `None` when it has none.
@@ -131,6 +145,9 @@ impl Guest {
     }
 
     fn make_partition_table(&self, at: usize) -> Fact<Option<PartitionTable>> {
+        if let Some(image) = &self.image {
+            return Ok(image.layout.table.clone().filter(|_| at == 0));
+        }
         let disks = self.disks()?;
         let device = &disks.devices[at];
         let kernel: Option<&Kernel> = self.kernel.as_ref().or(self.host.as_ref());
@@ -212,13 +229,13 @@ fn udev_property(note: &[u8], key: &str) -> Option<Vec<u8>> {
 }
 
 /// Why a look through a window failed.
-enum Look {
+pub(super) enum Look {
     Sys(crate::sys::Error),
     Endless,
 }
 
 /// Read what a parser wants, and what it asks for then, until it answers.
-fn through_window<T>(
+pub(super) fn through_window<T>(
     size: u64,
     wanted: Vec<Range<u64>>,
     read: impl Fn(&[Range<u64>]) -> crate::sys::Result<Vec<(u64, Vec<u8>)>>,

@@ -11,6 +11,7 @@ mod cloud_init;
 mod disks;
 mod filesystems;
 mod identity;
+mod image;
 mod initramfs;
 mod kdump;
 mod kernels;
@@ -52,6 +53,7 @@ pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWIT
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
+pub use image::{Access, Image, Reader};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
@@ -102,6 +104,8 @@ pub enum Mode {
     Live,
     /// A directory that holds a guest's tree.
     Tree,
+    /// A disk image.
+    Image,
 }
 
 impl Mode {
@@ -110,6 +114,7 @@ impl Mode {
         match self {
             Mode::Live => "live",
             Mode::Tree => "root",
+            Mode::Image => "image",
         }
     }
 }
@@ -120,6 +125,7 @@ pub struct Guest {
     root: Root,
     kernel: Option<Kernel>,
     host: Option<Kernel>,
+    image: Option<Rc<image::Image>>,
     runner: Runner,
     policy: Policy,
     facts: Facts,
@@ -174,6 +180,7 @@ impl Guest {
             root: Root::open(Path::new("/"))?,
             kernel: Some(Kernel::live()?),
             host: None,
+            image: None,
             runner: Runner::live(),
             policy,
             facts: Facts::default(),
@@ -191,6 +198,7 @@ impl Guest {
             root: Root::open(path)?,
             kernel: None,
             host: Kernel::live().ok(),
+            image: None,
             runner: Runner::refusing(),
             policy,
             facts: Facts::default(),
@@ -207,6 +215,7 @@ impl Guest {
             root: Root::open(root)?,
             kernel: Some(Kernel::recorded(kernel)?),
             host: None,
+            image: None,
             runner: Runner::refusing(),
             policy,
             facts: Facts::default(),

@@ -113,6 +113,9 @@ fn root_type(guest: &Guest) -> Fact<Option<String>> {
     if guest.mode() == Mode::Live {
         return Ok(guest.mounts()?.own.at(b"/").map(|mount| text(&mount.fstype.value)));
     }
+    if let Some(filesystem) = guest.disk_image().and_then(|image| image.at(&GuestPath::from("/"))) {
+        return Ok(Some(filesystem.fstype.clone()));
+    }
     let Some(fstab) = guest.fstab()? else { return Ok(None) };
     let root = fstab.entries().find(|entry| entry.target.value == b"/");
     let fstype = root.map(|entry| text(&entry.fstype.value));

@@ -28,6 +28,11 @@ pub fn is_terminal_out() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether a person reads standard error.
+pub fn is_terminal_err() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Where the journal lies inside a guest.
 pub fn machine_state_dir() -> &'static str {
     "/var/lib/guestprep"
@@ -106,6 +111,37 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         fail(&e)
     })
+}
+
+/// Whether something has a name that the operator gave, a link to nothing too.
+pub fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Remove a file that guestprep made. One that is not there is no error, and one that cannot be
+/// removed is said.
+pub fn remove_named(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            say(&Error::io("remove", path.display(), &e).to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Give a file that guestprep made its name, which nothing has yet.
+///
+/// # Errors
+/// What the system says; an existing name is never replaced.
+pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    use rustix::fs::{CWD, RenameFlags};
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every filesystem can refuse to replace (renameat2(2)).
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !exists(to) => {
+            std::fs::rename(from, to).map_err(|e| Error::io("rename", from.display(), &e))
+        }
+        done => done.map_err(|e| Error::errno("make", to.display(), e)),
+    }
 }
 
 /// Write to standard output. A reader that has gone away is no error.

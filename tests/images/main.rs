@@ -1,0 +1,9 @@
+//! Disk images without a machine.
+//!
+//! Every image is made by the tool that real ones are made by. Packages of Debian: e2fsprogs
+//! qemu-utils tar gzip util-linux.
+
+#![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
+
+mod containers;
+mod tools;
