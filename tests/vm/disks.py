@@ -275,8 +275,7 @@ def base(name: str) -> pathlib.Path:
     """The disk of that layout, made if it is not cached."""
     layout = LAYOUTS[name]
     archive = tree()
-    sources = [pathlib.Path(__file__), pathlib.Path(initramfs.__file__), *sorted((rig.HERE / "guest").iterdir())]
-    made_of = rig.digest(archive.name.encode(), layout.table.encode(), *(path.read_bytes() for path in sources))
+    made_of = rig.digest(archive.name.encode(), repr(layout).encode(), LOADER[layout.firmware].encode(), TIMEOUTS.encode())
     image = rig.CACHE / f"disk-{name}-{made_of}.img"
     with exclusive(f"disk-{name}"):
         if not image.exists():

@@ -38,6 +38,11 @@ cp -r /rig/bin/. {PLACE}/
 cp -r /rig/units/. /run/systemd/system/
 mkdir -p /run/systemd/system/multi-user.target.wants
 ln -s ../guestprep-rig.service /run/systemd/system/multi-user.target.wants/
+timeout=$(sed -n 's/.*rig\\.timeout=\\([0-9]*\\).*/\\1/p' /proc/cmdline)
+if [ -n "$timeout" ]; then
+    mkdir -p /run/systemd/system.conf.d
+    printf '[Manager]\\nDefaultDeviceTimeoutSec=%ss\\n' "$timeout" > /run/systemd/system.conf.d/zz-rig.conf
+fi
 # con1 and up are null devices here: a getty on one ends at once and is started for ever.
 ln -s /dev/null /run/systemd/system/getty@tty1.service
 exit 0

@@ -58,6 +58,7 @@ class Outcome:
     kind: str
     seconds: float | None  # from the kernel's start to that, by the guest's clock
     idle: float | None  # of these, the seconds in which the guest had nothing to do; only if multi-user had its turn
+    device_wait: float | None  # seconds from the first device being waited for to the last one given up before multi-user
     login: float | None  # seconds until systemd-user-sessions.service let users log in
     root: str | None  # how `/` is mounted in the end: rw or ro
     ssh: str | None  # state of ssh.service in the end
@@ -286,6 +287,7 @@ def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall
         kind=kind,
         seconds=when,
         idle=seconds("idle"),
+        device_wait=seconds("devices given up after"),
         login=seconds("logins allowed in"),
         root=marker("root (ro|rw)"),
         ssh=marker(r"ssh (\S+)"),
