@@ -16,7 +16,8 @@ import rig
 
 # Modules that a guest with its own kernel would find below /lib/modules, which has none for this one.
 MODULES = (
-    "autofs4 binfmt_misc configfs dm-crypt dm-mod dm-snapshot fuse ipv6 loop md-mod nls_ascii nls_cp437 nls_utf8 vfat"
+    "autofs4 binfmt_misc configfs dm-crypt dm-mod dm-snapshot fuse ipv6 loop md-mod nls_ascii nls_cp437 nls_iso8859-1 nls_utf8"
+    " vfat"
 ).split()
 
 # Where the rig lives in a guest.
