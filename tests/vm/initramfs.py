@@ -26,7 +26,8 @@ FOREIGN_PLACE = "/usr/lib/guestprep-rig"
 
 UNITS = {
     "guestprep-rig.service": "guestprep-rig.service",
-    "emergency.conf": "emergency.service.d/rig.conf",
+    "emergency.service.d/rig.conf": "emergency.conf",
+    "rescue.service.d/rig.conf": "emergency.conf",
 }
 
 # initramfs-tools runs what ORDER names; /run is handed to the root after init-bottom.
@@ -114,7 +115,7 @@ def _assemble(root: pathlib.Path, kernel: pathlib.Path, key: pathlib.Path) -> No
 
     for name in ("run", "emergency", "troubles"):
         _install(root / "rig/bin" / name, 0o755, rig.HERE / "guest" / name)
-    for name, target in UNITS.items():
+    for target, name in UNITS.items():
         _install(root / "rig/units" / target, 0o644, rig.HERE / "guest" / name)
     _install(root / "rig/bin/key", 0o600, key)
 
