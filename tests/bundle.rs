@@ -24,6 +24,9 @@ use guestprep::parse::archive;
 use guestprep::sys::Space;
 use serde_json::{Value, json};
 
+/// What a bundle holds, by name.
+type Entries = BTreeMap<String, Vec<u8>>;
+
 /// The report and the plan of a guest, without what differs from run to run.
 fn judged(guest: &Guest) -> String {
     let config = Config::default();
@@ -414,7 +417,7 @@ fn a_broken_bundle_is_refused_by_name() {
     let (_, bytes) = collect(fixture.guest(Mode::Tree, Policy::default()));
     let contents = archive::unpack(&bytes).expect("an archive");
     let description = contents["bundle.json"].clone();
-    let pack = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+    let pack = |change: &dyn Fn(&mut Entries)| {
         let mut contents = contents.clone();
         change(&mut contents);
         let description = contents.remove("bundle.json").unwrap_or_default();
