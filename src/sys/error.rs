@@ -13,9 +13,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     operation: Cow<'static, str>,
-    path: String,
+    path: Box<str>,
     kind: ErrorKind,
-    cause: String,
+    cause: Box<str>,
 }
 
 /// The classes of failure that callers tell apart.
@@ -56,7 +56,8 @@ impl Error {
         kind: ErrorKind,
         cause: impl fmt::Display,
     ) -> Self {
-        Self { operation: operation.into(), path: path.to_string(), kind, cause: cause.to_string() }
+        let (path, cause) = (path.to_string().into(), cause.to_string().into());
+        Self { operation: operation.into(), path, kind, cause }
     }
 
     /// An error of a system call.
@@ -64,8 +65,8 @@ impl Error {
         let kind = source.raw_os_error().map_or(ErrorKind::Other, kind_of_errno);
         let text = source.to_string();
         // "(os error 13)" says to a reader what the words before it said already.
-        let cause = text.split(" (os error ").next().unwrap_or(&text).to_owned();
-        Self { operation: operation.into(), path: path.to_string(), kind, cause }
+        let cause = text.split(" (os error ").next().unwrap_or(&text).into();
+        Self { operation: operation.into(), path: path.to_string().into(), kind, cause }
     }
 
     /// An error of a rustix call.
@@ -93,7 +94,7 @@ impl Error {
 
     /// Add what the bare cause does not say, in parentheses.
     pub fn explained(mut self, why: impl fmt::Display) -> Self {
-        self.cause = format!("{} ({why})", self.cause);
+        self.cause = format!("{} ({why})", self.cause).into();
         self
     }
 
