@@ -50,7 +50,7 @@ pub fn prepare(
         None => &image,
     };
     let access = if copy.is_some() { Access::Look } else { Access::Change };
-    let open = Rc::new(open_image(&image, &image, access, &mounts)?);
+    let open = Rc::new(open_image(&image, &image, access, Some(&mounts))?);
     if copy.is_none() {
         setup::finish_interrupted_in(&Guest::image(&open, Policy::default())?, &store)?;
     }
@@ -118,7 +118,7 @@ pub fn rollback(args: &RollbackArgs, image: &Path) -> Outcome {
     let changed = PathBuf::from(&run.header.root);
     if changed == image {
         let mounts = private_mounts()?;
-        let open = Rc::new(open_image(&image, &image, Access::Change, &mounts)?);
+        let open = Rc::new(open_image(&image, &image, Access::Change, Some(&mounts))?);
         let guest = Guest::image(&open, Policy::default())?;
         let ended = rollback::carry_out(&guest, run);
         drop(guest);
@@ -184,7 +184,8 @@ fn make_copy(image: &Path, copy: &Path, mounts: &Rc<PrivateMounts>) -> Result<Im
     drop(source);
     let way = if copied.cloned { "sharing its blocks" } else { "copied" };
     sys::say(&format!("{}: {way}, {} bytes", copy.display(), copied.bytes));
-    open_image(&partial, copy, Access::Change, mounts).inspect_err(|_| sys::remove_named(&partial))
+    open_image(&partial, copy, Access::ChangeCopy, Some(mounts))
+        .inspect_err(|_| sys::remove_named(&partial))
 }
 
 /// Unmount an image's filesystems.

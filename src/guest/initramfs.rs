@@ -91,6 +91,16 @@ struct Job {
     answer: Sender<Fact<Initramfs>>,
 }
 
+impl Images {
+    /// Wait until nothing is read any more: a file that is open holds the filesystem it lies on.
+    pub(super) fn wait(&self) {
+        for (_, receiver) in std::mem::take(&mut *self.reading.borrow_mut()) {
+            // What was read is of no use now, and neither is why it could not be.
+            let _ = receiver.recv();
+        }
+    }
+}
+
 impl Guest {
     /// Begin to read the initramfs of every kernel, beside whatever the caller does next.
     pub fn read_ahead(&self) {

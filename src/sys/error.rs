@@ -13,6 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     operation: Cow<'static, str>,
+    // Boxed, since every result in the program has room for an error.
     path: Box<str>,
     kind: ErrorKind,
     cause: Box<str>,
@@ -56,8 +57,12 @@ impl Error {
         kind: ErrorKind,
         cause: impl fmt::Display,
     ) -> Self {
-        let (path, cause) = (path.to_string().into(), cause.to_string().into());
-        Self { operation: operation.into(), path, kind, cause }
+        Self {
+            operation: operation.into(),
+            path: path.to_string().into(),
+            kind,
+            cause: cause.to_string().into(),
+        }
     }
 
     /// An error of a system call.
@@ -65,7 +70,7 @@ impl Error {
         let kind = source.raw_os_error().map_or(ErrorKind::Other, kind_of_errno);
         let text = source.to_string();
         // "(os error 13)" says to a reader what the words before it said already.
-        let cause = text.split(" (os error ").next().unwrap_or(&text).into();
+        let cause: Box<str> = text.split(" (os error ").next().unwrap_or(&text).into();
         Self { operation: operation.into(), path: path.to_string().into(), kind, cause }
     }
 

@@ -60,11 +60,11 @@ impl Root {
     pub fn unmounted(
         path: &Path,
         root: Rc<dyn Filesystem>,
-        mounts: Vec<(GuestPath, Rc<dyn Filesystem>)>,
+        mounts: &[(GuestPath, Rc<dyn Filesystem>)],
     ) -> Result<Self> {
         let mut walk = Walk::new(root);
         for (on, filesystem) in mounts {
-            walk.mount(filesystem, &on)?;
+            walk.mount(Rc::clone(filesystem), on)?;
         }
         Ok(Self { files: Rc::new(walk), directory: None, path: path.to_owned() })
     }

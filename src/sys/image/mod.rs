@@ -9,6 +9,7 @@
 mod completeness;
 mod convert;
 mod copy;
+mod gather;
 mod open;
 mod pax;
 mod recognise;
@@ -26,7 +27,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use copy::Copied;
+pub use copy::{Copied, copy_image};
 
 use super::{Error, ErrorKind, Result, Stamp};
 
