@@ -24,9 +24,6 @@ use guestprep::parse::archive;
 use guestprep::sys::Space;
 use serde_json::{Value, json};
 
-/// What a bundle holds, by name.
-type Entries = BTreeMap<String, Vec<u8>>;
-
 /// The report and the plan of a guest, without what differs from run to run.
 fn judged(guest: &Guest) -> String {
     let config = Config::default();
@@ -126,6 +123,8 @@ fn every_fixture_is_judged_alike() {
     assert!(count > 300, "{count} fixtures");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+type Contents = BTreeMap<String, Vec<u8>>;
 
 const SECRET: &str = "Xyzzy7Plugh";
 
@@ -417,7 +416,7 @@ fn a_broken_bundle_is_refused_by_name() {
     let (_, bytes) = collect(fixture.guest(Mode::Tree, Policy::default()));
     let contents = archive::unpack(&bytes).expect("an archive");
     let description = contents["bundle.json"].clone();
-    let pack = |change: &dyn Fn(&mut Entries)| {
+    let pack = |change: &dyn Fn(&mut Contents)| {
         let mut contents = contents.clone();
         change(&mut contents);
         let description = contents.remove("bundle.json").unwrap_or_default();

@@ -16,6 +16,7 @@ mod recognise;
 mod tar;
 mod temporary;
 mod unpack;
+mod users;
 mod vhd;
 
 use std::fmt;
@@ -27,7 +28,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use copy::{Copied, copy_image};
+pub use copy::Copied;
 
 use super::{Error, ErrorKind, Result, Stamp};
 
