@@ -124,6 +124,8 @@ fn every_fixture_is_judged_alike() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+type Contents = BTreeMap<String, Vec<u8>>;
+
 const SECRET: &str = "Xyzzy7Plugh";
 
 /// Files of a Debian guest that the checks read, each with secrets in it.
@@ -414,7 +416,7 @@ fn a_broken_bundle_is_refused_by_name() {
     let (_, bytes) = collect(fixture.guest(Mode::Tree, Policy::default()));
     let contents = archive::unpack(&bytes).expect("an archive");
     let description = contents["bundle.json"].clone();
-    let pack = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+    let pack = |change: &dyn Fn(&mut Contents)| {
         let mut contents = contents.clone();
         change(&mut contents);
         let description = contents.remove("bundle.json").unwrap_or_default();

@@ -19,7 +19,7 @@ use crate::change::{RunKind, RunState, Store, check_replay, forget};
 use crate::engine;
 use crate::guest::{Access, Guest, Image};
 use crate::model::{Plan, Policy};
-use crate::sys::{self, PrivateMounts, Use};
+use crate::sys::{self, DiskImage, PrivateMounts, Use};
 
 /// `prepare --image`
 pub fn prepare(
@@ -39,7 +39,9 @@ pub fn prepare(
     let state_dir = state_dir_of(&image, &args.target)?;
     sys::leave_directory()?;
     // Before a state directory is made beside a file that is no image.
-    drop(open_file(&image, if copy.is_some() { Use::Read } else { Use::Change })?);
+    let file = open_file(&image, if copy.is_some() { Use::Read } else { Use::Change })?;
+    refuse_writers(&file)?;
+    drop(file);
     let store = Store::create_at(&state_dir).map_err(setup::nothing_changed)?;
     let _lock = store.lock().map_err(setup::nothing_changed)?;
     let mounts = private_mounts()?;
@@ -186,6 +188,17 @@ fn make_copy(image: &Path, copy: &Path, mounts: &Rc<PrivateMounts>) -> Result<Im
     sys::say(&format!("{}: {way}, {} bytes", copy.display(), copied.bytes));
     open_image(&partial, copy, Access::ChangeCopy, Some(mounts))
         .inspect_err(|_| sys::remove_named(&partial))
+}
+
+/// An image that something else writes to is neither changed nor copied.
+fn refuse_writers(file: &DiskImage) -> Result<(), Trouble> {
+    let writers = file.writers();
+    if writers.is_empty() {
+        return Ok(());
+    }
+    let shown = file.path().display();
+    Err(Trouble::usage(format!("{shown} is in use by {}; nothing was changed", writers.join(", ")))
+        .hint("unmount what is mounted of it, and detach it with `losetup -d`"))
 }
 
 /// Unmount an image's filesystems.

@@ -83,6 +83,12 @@ pub fn open_image(
         Access::Change | Access::ChangeCopy => Use::Change,
     };
     let file = open_file(path, wanted)?;
+    let writers = file.writers();
+    if access == Access::Look && !writers.is_empty() {
+        let shown = path.display();
+        let by = writers.join(", ");
+        sys::say(&format!("{shown} is in use by {by}: what is seen of it may be half written"));
+    }
     let image = Image::open(file, known_as, access, mounts)
         .map_err(|why| Trouble::new(Exit::Undetermined, why))?;
     for what in image.seen().left_out() {

@@ -76,21 +76,22 @@ pub enum BundleError {
 impl Guest {
     /// The same guest, whose every answer is noted from now on, without its secrets. It cannot be
     /// changed.
-    pub fn recorded_by(self, recorder: &Recorder) -> Self {
+    pub fn recorded_by(mut self, recorder: &Recorder) -> Self {
         let path = std::os::unix::ffi::OsStrExt::as_bytes(self.root.path().as_os_str()).to_vec();
         recorder.note(|notes| notes.path = ByteString::from(path));
         if let Some(image) = &self.image {
             image.note(recorder);
         }
-        Self {
-            root: self.root.recorded_by(recorder, Space::Root),
-            kernel: self.kernel.map(|kernel| kernel.recorded_by(recorder, Whose::Guest)),
-            host: self.host.map(|kernel| kernel.recorded_by(recorder, Whose::Host)),
-            runner: self.runner.recorded_by(recorder),
-            record: Some(Record::Written(recorder.clone())),
-            facts: Facts::default(),
-            ..self
-        }
+        let kernel = |kernel: &Option<Kernel>, whose| {
+            kernel.as_ref().map(|kernel| kernel.recorded_by(recorder, whose))
+        };
+        self.root = self.root.recorded_by(recorder, Space::Root);
+        self.kernel = kernel(&self.kernel, Whose::Guest);
+        self.host = kernel(&self.host, Whose::Host);
+        self.runner = self.runner.recorded_by(recorder);
+        self.record = Some(Record::Written(recorder.clone()));
+        self.facts = Facts::default();
+        self
     }
 
     /// A recorder that takes secrets out of what it notes.

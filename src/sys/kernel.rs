@@ -54,7 +54,7 @@ impl Kernel {
     }
 
     /// The same kernel, whose answers a recorder notes.
-    pub fn recorded_by(self, recorder: &Recorder, whose: Whose) -> Self {
+    pub fn recorded_by(&self, recorder: &Recorder, whose: Whose) -> Self {
         let (proc, sys) = spaces(whose);
         let record = Record::Written(recorder.clone());
         recorder.note(|notes| {
@@ -63,8 +63,8 @@ impl Kernel {
         Self {
             proc: self.proc.recorded_by(recorder, proc),
             sys: self.sys.recorded_by(recorder, sys),
-            devices: self.devices.map(|_| Devices::with_record(record.clone(), whose)),
-            recorded: self.recorded,
+            devices: self.devices.as_ref().map(|_| Devices::with_record(record.clone(), whose)),
+            recorded: self.recorded.clone(),
             record: Some((record, whose)),
         }
     }

@@ -14,7 +14,7 @@ use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
 
 /// The root of a guest: a directory of this machine, or what is read without one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Root {
     files: Rc<dyn Files>,
     /// The directory, where there is one: only there can anything be changed.
@@ -39,9 +39,9 @@ impl Root {
     }
 
     /// The same root, whose answers a recorder notes. Nothing can be changed through it.
-    pub fn recorded_by(self, recorder: &Recorder, space: Space) -> Self {
-        let files = Rc::new(Recording::new(self.files, recorder.clone(), space));
-        Self { files, directory: None, path: self.path }
+    pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
+        let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));
+        Self { files, directory: None, path: self.path.clone() }
     }
 
     /// A root that answers from notes; nothing of this machine is opened.

@@ -66,8 +66,8 @@ impl Runner {
     }
 
     /// The same, with what commands answer noted.
-    pub fn recorded_by(self, recorder: &Recorder) -> Self {
-        Self { record: Some(Record::Written(recorder.clone())), ..self }
+    pub fn recorded_by(&self, recorder: &Recorder) -> Self {
+        Self { allowed: self.allowed, record: Some(Record::Written(recorder.clone())) }
     }
 
     /// Gives again what commands answered; runs none.
