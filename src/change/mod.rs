@@ -32,4 +32,4 @@ pub use recover::{Recovered, recover};
 pub use replay::{ReplayError, check_replay};
 pub use step::unmount;
 pub use store::{Run, Store};
-pub use undo::{NotUndone, RollbackRefused, RolledBack, roll_back};
+pub use undo::{NotUndone, RollbackRefused, RolledBack, forget, roll_back};

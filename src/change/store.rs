@@ -34,6 +34,11 @@ impl Run {
         self.journal.state()
     }
 
+    /// Whether it was cut short, before all its steps were taken or before all were undone.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.state(), RunState::Interrupted | RunState::RollbackInterrupted)
+    }
+
     /// Append a record and wait until the disk has it.
     pub(super) fn record(&mut self, record: Record) -> Result<()> {
         self.dir.append("journal", &Journal::line(&record))?;
@@ -48,10 +53,37 @@ impl Store {
     /// # Errors
     /// What the system says.
     pub fn create(guest: &Guest, state_dir: Option<&Path>) -> Result<Self> {
-        let dir = match state_dir {
-            Some(path) => Dir::create_on_host(path)?,
-            None => RootMut::new(guest.root()).make_dirs(&GuestPath::from(machine_state_dir()))?,
+        match state_dir {
+            Some(path) => Self::create_at(path),
+            None => {
+                let path = GuestPath::from(machine_state_dir());
+                Self::within(RootMut::new(guest.root()).make_dirs(&path)?)
+            }
+        }
+    }
+
+    /// The state directory at a path of this machine, made where it is missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create_at(path: &Path) -> Result<Self> {
+        Self::within(Dir::create_on_host(path)?)
+    }
+
+    /// The state directory at a path of this machine, where there is one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_at(path: &Path) -> Result<Option<Self>> {
+        let exists = match Dir::open_on_host(path) {
+            Ok(dir) => dir.lstat(b"runs")?.is_some(),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
         };
+        if exists { Self::create_at(path).map(Some) } else { Ok(None) }
+    }
+
+    fn within(dir: Dir) -> Result<Self> {
         let runs = dir.make_dir("runs")?;
         Ok(Self { dir, runs })
     }
@@ -61,17 +93,12 @@ impl Store {
     /// # Errors
     /// What the system says.
     pub fn open(guest: &Guest, state_dir: Option<&Path>) -> Result<Option<Self>> {
-        let exists = match state_dir {
-            Some(path) => match Dir::open_on_host(path) {
-                Ok(dir) => dir.lstat(b"runs")?.is_some(),
-                Err(error) if error.kind() == ErrorKind::NotFound => false,
-                Err(error) => return Err(error),
-            },
-            None => {
-                guest.root().stat(&GuestPath::from(machine_state_dir()).join(b"runs"))?.is_some()
-            }
-        };
-        if exists { Self::create(guest, state_dir).map(Some) } else { Ok(None) }
+        if let Some(path) = state_dir {
+            return Self::open_at(path);
+        }
+        let runs = GuestPath::from(machine_state_dir()).join(b"runs");
+        let exists = guest.root().stat(&runs)?.is_some();
+        if exists { Self::create(guest, None).map(Some) } else { Ok(None) }
     }
 
     /// Take the lock without waiting.
@@ -150,5 +177,9 @@ pub(super) fn root_of(guest: &Guest) -> String {
     match guest.mode() {
         Mode::Live => "/".to_owned(),
         Mode::Tree => guest.root().path().display().to_string(),
+        Mode::Image => {
+            let image = guest.disk_image().map(crate::guest::Seen::known_as);
+            image.unwrap_or_else(|| guest.root().path()).display().to_string()
+        }
     }
 }

@@ -106,6 +106,14 @@ pub fn roll_back(guest: &Guest, run: &mut Run) -> std::result::Result<RolledBack
     Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left })
 }
 
+/// Note that a run is undone because what it changed, a copy of its own, is gone.
+///
+/// # Errors
+/// What the system says of the journal.
+pub fn forget(run: &mut Run) -> crate::sys::Result<()> {
+    run.record(Record::RolledBack)
+}
+
 /// Undo every open step. What the journal cannot take is undone all the same: the next command
 /// finds the run open and sees, step by step, that it is done.
 pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {

@@ -8,7 +8,7 @@ use super::setup;
 use crate::change::{
     Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, compose, execute, preflight,
 };
-use crate::guest::Guest;
+use crate::guest::{Guest, Mode};
 use crate::model::{CheckId, Edit, Plan, Policy, Step};
 use crate::sys;
 
@@ -69,15 +69,36 @@ pub fn ask_and_take(
     kind: RunKind,
     yes: bool,
 ) -> Result<Option<String>, Trouble> {
+    ask(plan, yes)?;
+    take_asked(guest, store, plan, kind)
+}
+
+/// Ask whether the steps of a plan are to be taken, where there are any.
+pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
+    if yes || plan.steps.is_empty() || sys::ask(&format!("Take {}?", count(plan))) {
+        return Ok(());
+    }
+    Err(Trouble::usage("nothing was changed"))
+}
+
+/// Take the steps of a plan that was asked for. Gives what [`ask_and_take`] does.
+pub fn take_asked(
+    guest: &Guest,
+    store: &Store,
+    plan: &Plan,
+    kind: RunKind,
+) -> Result<Option<String>, Trouble> {
     if plan.steps.is_empty() {
         return Ok(None);
     }
-    if !yes && !sys::ask(&format!("Take {}?", count(plan))) {
-        return Err(Trouble::usage("nothing was changed"));
-    }
     let prepared = take(guest, store, plan, kind, &interrupt()?)?;
     let id = &prepared.run.header.id;
-    let text = format!("{} done as run {id}; `guestprep rollback` undoes it", count(plan));
+    let target = match guest.mode() {
+        Mode::Live => String::new(),
+        Mode::Tree => format!(" --root {}", guest.root().path().display()),
+        Mode::Image => " --image".to_owned(),
+    };
+    let text = format!("{} done as run {id}; `guestprep rollback{target}` undoes it", count(plan));
     sys::say(&text);
     Ok(Some(text))
 }

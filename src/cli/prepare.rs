@@ -1,15 +1,16 @@
 //! `guestprep prepare`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{Cli, Format, PrepareArgs};
 use super::change::{ask_and_take, can_ask, refuse_obstacles};
 use super::exit::{Outcome, Trouble};
+use super::image;
 use super::plan::{make, render};
 use super::setup::{self, Choice};
 use crate::change::{RunKind, check_replay};
 use crate::engine;
-use crate::model::Plan;
+use crate::model::{Plan, Report};
 use crate::sys;
 
 /// No plan is larger than this.
@@ -19,9 +20,12 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
     setup::require_root("prepare")?;
     let choice = Choice::read(cli, &args.select)?;
     can_ask(args.yes, "look with `guestprep plan`, then run `guestprep prepare --yes`")?;
+    let reviewed = args.plan.as_deref().map(read_plan).transpose()?;
+    if let Some(path) = &args.image.image {
+        return image::prepare(cli, args, &choice, path, reviewed);
+    }
     let (root, state_dir) = setup::absolute(&args.target)?;
     let policy = || choice.policy(args.target.system_disk.as_deref());
-    let reviewed = args.plan.as_deref().map(read_plan).transpose()?;
     let output = args.output.output.as_deref().map(sys::absolute).transpose()?;
     sys::leave_directory()?;
 
@@ -38,10 +42,7 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
         }
         None => {
             let (audit, plan) = make(&guest, &choice)?;
-            if !args.output.quiet && args.output.format != Some(Format::Json) {
-                let style = setup::style(args.output.color, false);
-                sys::print(render(&plan, &audit.report, style).as_bytes())?;
-            }
+            show(args, &plan, &audit.report)?;
             plan
         }
     };
@@ -50,14 +51,34 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
+    deliver(cli, args, output, &audit.report, done)?;
+    Ok(audit.report.verdict.into())
+}
+
+/// Show a plan before it is asked for, unless standard output is for something else.
+pub fn show(args: &PrepareArgs, plan: &Plan, report: &Report) -> Result<(), Trouble> {
+    if args.output.quiet || args.output.format == Some(Format::Json) {
+        return Ok(());
+    }
+    let style = setup::style(args.output.color, false);
+    Ok(sys::print(render(plan, report, style).as_bytes())?)
+}
+
+/// Put the report of what was prepared where it is wanted. `output` is the absolute path of a file.
+pub fn deliver(
+    cli: &Cli,
+    args: &PrepareArgs,
+    output: Option<PathBuf>,
+    report: &Report,
+    done: Option<String>,
+) -> Result<(), Trouble> {
     let mut wanted = args.output.clone();
     wanted.output = output;
     // Not exit code 4, whatever the cause: the steps are taken and stay.
-    setup::deliver_report(cli, &wanted, &audit.report).map_err(|trouble| match done {
+    setup::deliver_report(cli, &wanted, report).map_err(|trouble| match done {
         Some(done) => Trouble::usage(format!("{trouble}; {done}")),
         None => trouble,
-    })?;
-    Ok(audit.report.verdict.into())
+    })
 }
 
 fn read_plan(path: &Path) -> Result<Plan, Trouble> {

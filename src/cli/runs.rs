@@ -5,15 +5,22 @@ use serde_json::json;
 use super::args::{Cli, Format, RunsArgs};
 use super::exit::{Exit, Outcome};
 use super::setup;
+use super::target::state_dir_of;
 use crate::change::{Run, RunKind, RunState, Store};
 use crate::model::Policy;
 use crate::sys;
 
 pub fn run(_cli: &Cli, args: &RunsArgs) -> Outcome {
     let target = &args.target;
-    setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;
-    let guest = setup::guest(target.root.as_deref(), Policy::default())?;
-    let runs = match Store::open(&guest, target.state_dir.as_deref())? {
+    let store = match &args.image.image {
+        Some(image) => Store::open_at(&state_dir_of(&sys::absolute(image)?, target)?)?,
+        None => {
+            setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;
+            let guest = setup::guest(target.root.as_deref(), Policy::default())?;
+            Store::open(&guest, target.state_dir.as_deref())?
+        }
+    };
+    let runs = match store {
         Some(store) => store.runs()?,
         None => Vec::new(),
     };

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::catalog::{CHECKS, CheckSpec, Config, Language, Profile, Rule};
 use crate::guest::{Guest, Mode};
 use crate::model::{
-    Category, CheckId, Decision, Edit, GuestInfo, GuestOs, Report, Severity, Summary, Tool,
-    Verdict, VerdictName, digest_of,
+    Category, CheckId, Decision, Edit, GuestInfo, GuestOs, ImageInfo, Report, Severity, Summary,
+    Tool, Verdict, VerdictName, digest_of,
 };
 use crate::probe;
 use crate::sys::{Stopwatch, now_rfc3339};
@@ -108,8 +108,11 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
         (false, true) => Decision::Undetermined,
         (false, false) => Decision::Ready,
     };
-    let guest = guest_info(guest);
-    let digest = digest_of(&(&guest, settings.profile.name, verdict, &results, &waived));
+    let mut info = guest_info(guest);
+    let digest = digest_of(&(&info, settings.profile.name, verdict, &results, &waived));
+    // The digest of a bundle's report is that of the guest's own.
+    info.mode = guest.comes_from().to_owned();
+    let guest = info;
     let report = Report {
         schema: Report::SCHEMA.to_owned(),
         tool: Tool { name: "guestprep".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -129,7 +132,7 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
 fn judge(guest: &Guest, spec: &CheckSpec) -> Verdict {
     match guest.mode() {
         Mode::Live if !spec.live => return Verdict::NotApplicable("live"),
-        Mode::Tree if !spec.offline => return Verdict::NotApplicable("offline"),
+        Mode::Tree | Mode::Image if !spec.offline => return Verdict::NotApplicable("offline"),
         _ => {}
     }
     if !spec.families.is_empty() {
@@ -200,5 +203,10 @@ pub fn guest_info(guest: &Guest) -> GuestInfo {
         kernel: guest.kernel_release(),
         init: guest.init().map_or("unknown", crate::guest::Init::as_str).to_owned(),
         instance_id: guest.instance_id(),
+        image: guest.disk_image().map(|image| ImageInfo {
+            container: image.container().to_owned(),
+            reader: image.reader().as_str().to_owned(),
+            left_out: image.left_out().to_vec(),
+        }),
     }
 }

@@ -1,11 +1,15 @@
 //! The block devices of a running machine and what lies on what, as /sys/class/block tells it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fact, Guest, Unknown};
 use crate::model::GuestPath;
+use crate::parse::fields::unsigned;
 use crate::sys::Kernel;
 
 /// What a block device is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
     /// A whole disk.
     Disk,
@@ -33,12 +37,15 @@ pub enum DeviceKind {
     Memory,
     /// An optical or floppy drive.
     Removable,
+    /// The whole of a disk image.
+    Image,
 }
 
 /// One block device with a size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BlockDevice {
-    /// The kernel's name: `vda1`, `dm-0`.
+    /// The kernel's name: `vda1`, `dm-0`; in a disk image, what a message calls it.
     pub name: String,
     /// Its number.
     pub number: (u32, u32),
@@ -48,12 +55,18 @@ pub struct BlockDevice {
     pub kind: DeviceKind,
     /// What it lies on, as indices: a partition's disk, a mapped device's or array's members.
     pub parents: Vec<usize>,
+    /// Whether it is a part of a disk image, for which no kernel has a name.
+    pub is_in_image: bool,
 }
 
 impl BlockDevice {
-    /// The node in /dev.
+    /// The node in /dev; of a part of a disk image, what a message calls it.
     pub fn path(&self) -> String {
-        format!("/dev/{}", self.name.replace('!', "/"))
+        match (&self.kind, self.is_in_image) {
+            (DeviceKind::Mapped { name, .. }, true) => format!("/dev/mapper/{name}"),
+            (_, true) => self.name.clone(),
+            (_, false) => format!("/dev/{}", self.name.replace('!', "/")),
+        }
     }
 
     /// The name that a person knows it by: /dev/mapper/NAME for a mapped device.
@@ -66,7 +79,8 @@ impl BlockDevice {
 }
 
 /// The block devices of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Disks {
     /// Every device with a size, sorted by name.
     pub devices: Vec<BlockDevice>,
@@ -151,7 +165,30 @@ impl Disks {
     }
 }
 
+impl Guest {
+    /// Where a partition begins on its disk, in bytes.
+    ///
+    /// # Errors
+    /// When neither the image that it is in nor the kernel tells.
+    pub fn partition_start(&self, at: usize) -> Fact<u64> {
+        let device = &self.disks()?.devices[at];
+        let start = match self.disk_image() {
+            Some(image) => image.layout.runs[at].single().map(|range| range.start),
+            None => {
+                let text = self.sysfs(&format!("/class/block/{}/start", device.name))?;
+                let sectors = text.as_deref().map(<[u8]>::trim_ascii).and_then(unsigned::<u64>);
+                // In sectors of 512 bytes whatever the disk's own are.
+                sectors.and_then(|sectors| sectors.checked_mul(512))
+            }
+        };
+        start.ok_or_else(|| Unknown(format!("where {} begins is not known", device.path())))
+    }
+}
+
 pub(super) fn read(guest: &Guest) -> Fact<Disks> {
+    if let Some(image) = &guest.seen {
+        return Ok(image.layout.disks.clone());
+    }
     let Some(kernel) = guest.kernel.as_ref().or(guest.host.as_ref()) else {
         return Err(Unknown("no kernel tells which disks there are".to_owned()));
     };
@@ -224,7 +261,14 @@ fn one(kernel: &Kernel, name: &str) -> Fact<Option<(BlockDevice, Vec<String>)>> 
         // An NVMe disk behind multipath, and disks below bcache and the like, have slaves too.
         (DeviceKind::Disk, slaves()?)
     };
-    let device = BlockDevice { name: name.to_owned(), number, size, kind, parents: Vec::new() };
+    let device = BlockDevice {
+        name: name.to_owned(),
+        number,
+        size,
+        kind,
+        parents: Vec::new(),
+        is_in_image: false,
+    };
     Ok(Some((device, under)))
 }
 

@@ -35,6 +35,18 @@ pub struct Identity {
     pub superblock: Option<Superblock>,
 }
 
+impl Identity {
+    fn of(superblock: Option<Superblock>) -> Self {
+        Self {
+            fstype: superblock.as_ref().map(|s| s.kind.name().to_owned()),
+            uuid: superblock.as_ref().and_then(|s| s.uuid.clone()).map(String::into_bytes),
+            label: superblock.as_ref().and_then(|s| s.label.clone()),
+            superblock,
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Identities {
     devices: RefCell<BTreeMap<usize, Fact<Identity>>>,
@@ -58,14 +70,21 @@ impl Guest {
     fn make_identity(&self, at: usize) -> Fact<Identity> {
         let disks = self.disks()?;
         let device = &disks.devices[at];
+        if let Some(image) = &self.seen {
+            return Ok(self.with_partition(at, Identity::of(image.superblock(at)?)));
+        }
         let Some(kernel) = self.kernel.as_ref().or(self.host.as_ref()) else {
             return Err(Unknown("no kernel tells which disks there are".to_owned()));
         };
         let Some(devices) = kernel.devices() else { return self.udev_note(at) };
-        let look = |window: &Window| match superblock::identify(window) {
-            Ok(found) => Ok(Ok(found)),
-            Err(Unidentified::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
+        let look = |window: &Window| {
+            let answer = match superblock::identify(window) {
+                Ok(found) => Ok(found),
+                Err(Unidentified::Unread(unread)) => return Err(unread.0),
+                Err(other) => Err(other.to_string()),
+            };
+            devices.note(&device.name, window.used());
+            Ok(answer)
         };
         let wanted = superblock::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
@@ -83,15 +102,14 @@ impl Guest {
                 return Err(Unknown(format!("{}: its superblock leads nowhere", device.path())));
             }
         };
-        let mut identity = Identity {
-            fstype: superblock.as_ref().map(|s| s.kind.name().to_owned()),
-            uuid: superblock.as_ref().and_then(|s| s.uuid.clone()).map(String::into_bytes),
-            label: superblock.as_ref().and_then(|s| s.label.clone()),
-            superblock,
-            ..Identity::default()
-        };
-        if let DeviceKind::Partition(number) = device.kind
-            && let Some(disk) = device.parents.first()
+        Ok(self.with_partition(at, Identity::of(superblock)))
+    }
+
+    /// What the partition table says of a device that is a partition, beside what it carries.
+    fn with_partition(&self, at: usize, mut identity: Identity) -> Identity {
+        if let Ok(disks) = self.disks()
+            && let DeviceKind::Partition(number) = disks.devices[at].kind
+            && let Some(disk) = disks.devices[at].parents.first()
             && let Ok(Some(table)) = self.partition_table(*disk)
             && let Some(entry) = table.partitions.iter().find(|p| p.number == number)
         {
@@ -100,7 +118,7 @@ impl Guest {
             identity.part_type = Some(entry.kind.clone());
             identity.part_attributes = entry.attributes;
         }
-        Ok(identity)
+        identity
     }
 
     /// The kind of a disk's partition table, `dos` or `gpt` as blkid(8) prints it; `None` when it has none.
@@ -131,6 +149,9 @@ impl Guest {
     }
 
     fn make_partition_table(&self, at: usize) -> Fact<Option<PartitionTable>> {
+        if let Some(image) = &self.seen {
+            return Ok(image.layout.table.clone().filter(|_| at == 0));
+        }
         let disks = self.disks()?;
         let device = &disks.devices[at];
         let kernel: Option<&Kernel> = self.kernel.as_ref().or(self.host.as_ref());
@@ -140,10 +161,14 @@ impl Guest {
         let sector =
             kernel.sys(&format!("/class/block/{}/queue/logical_block_size", device.name))?;
         let sector = sector.and_then(|t| String::from_utf8(t).ok()?.trim().parse::<u32>().ok());
-        let look = |window: &Window| match partition_table::parse(window, sector) {
-            Ok(found) => Ok(Ok(found)),
-            Err(TableError::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
+        let look = |window: &Window| {
+            let answer = match partition_table::parse(window, sector) {
+                Ok(found) => Ok(found),
+                Err(TableError::Unread(unread)) => return Err(unread.0),
+                Err(other) => Err(other.to_string()),
+            };
+            devices.note(&device.name, window.used());
+            Ok(answer)
         };
         let wanted = partition_table::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
@@ -212,13 +237,13 @@ fn udev_property(note: &[u8], key: &str) -> Option<Vec<u8>> {
 }
 
 /// Why a look through a window failed.
-enum Look {
+pub(super) enum Look {
     Sys(crate::sys::Error),
     Endless,
 }
 
 /// Read what a parser wants, and what it asks for then, until it answers.
-fn through_window<T>(
+pub(super) fn through_window<T>(
     size: u64,
     wanted: Vec<Range<u64>>,
     read: impl Fn(&[Range<u64>]) -> crate::sys::Result<Vec<(u64, Vec<u8>)>>,

@@ -4,6 +4,7 @@
 //! source that is found on both kinds of disk is there; one that is found on a data disk alone
 //! will be missing.
 
+use super::image::Named;
 use super::system_disk::SYSTEM_TARGETS;
 use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks};
 use crate::model::{ByteString, GuestPath};
@@ -88,6 +89,7 @@ impl Guest {
             system @ SystemDisks::Known(_) => match self.mode {
                 Mode::Live => self.place_live(source, system),
                 Mode::Tree => self.place_on_mounted_tree(source, system),
+                Mode::Image => self.place_in_image(source),
             },
         }
     }
@@ -357,6 +359,21 @@ impl Guest {
         if is_part { self.place_in_tree(source) } else { Ok(Place::Missing) }
     }
 
+    /// A disk image: a clone has its disk and no other.
+    fn place_in_image(&self, source: &Source) -> Fact<Place> {
+        let Some(image) = &self.seen else { return self.place_in_tree(source) };
+        let mut names = image.names(self.fstab()?);
+        if let Some(named) = &self.policy.system_disk {
+            let name = named.strip_prefix("/dev/").and_then(disk_of_kernel_name);
+            names.system_names.extend(name);
+        }
+        Ok(match names.find(source) {
+            Named::Device(device) => Place::System { device: Some(device) },
+            Named::Absent => Place::Missing,
+            Named::OtherDisk | Named::Untold => self.place_in_tree(source)?,
+        })
+    }
+
     /// A bare tree: what its fstab mounts as the system is the system; a kernel name of another
     /// disk is a data disk; the rest cannot be placed.
     fn place_in_tree(&self, source: &Source) -> Fact<Place> {
@@ -453,7 +470,7 @@ fn uuid_bytes(text: &[u8]) -> Option<[u8; 16]> {
 }
 
 /// The kernel's name in a path such as `/dev/vdb1`; none for links and mapped devices.
-fn kernel_name(path: &[u8]) -> Option<String> {
+pub(super) fn kernel_name(path: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(path.strip_prefix(b"/dev/")?).ok()?;
     disk_of_kernel_name(name).map(|_| name.to_owned())
 }
@@ -485,7 +502,7 @@ pub fn disk_of_kernel_name(name: &str) -> Option<String> {
     None
 }
 
-fn is_first_name(disk: &str) -> bool {
+pub(super) fn is_first_name(disk: &str) -> bool {
     matches!(disk, "vda" | "xvda" | "sda" | "hda" | "nvme0n1" | "mmcblk0")
 }
 

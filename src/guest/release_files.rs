@@ -203,7 +203,7 @@ impl Guest {
             text.starts_with(b"/run/") || text.starts_with(b"/etc/../run/")
         };
         let is_made_at_boot =
-            is_absent && self.mode() == Mode::Tree && target.as_ref().is_some_and(into_run);
+            is_absent && self.mode() != Mode::Live && target.as_ref().is_some_and(into_run);
         let says = match &content {
             Ok(Some(content)) => said(kind, content),
             _ => None,

@@ -21,9 +21,8 @@ impl Guest {
     /// # Errors
     /// When mounts, disks or fstab cannot be read.
     pub fn root_uuid(&self) -> Fact<Option<ByteString>> {
-        if self.mode() == Mode::Live {
-            let Some(mount) = self.mounts()?.own.at(b"/") else { return Ok(None) };
-            let devices = self.devices_of_mount(mount)?.unwrap_or_default();
+        if self.mode() != Mode::Tree {
+            let devices = self.devices_of_root()?;
             let Some(device) = devices.first() else { return Ok(None) };
             return Ok(self.identity(*device)?.uuid.map(ByteString::from));
         }
@@ -47,24 +46,37 @@ impl Guest {
             return Ok(RootArgument::Untold(format!("root={shown} is no block device")));
         }
         match self.mode() {
-            Mode::Live => self.root_argument_live(&source),
+            Mode::Live | Mode::Image => self.root_argument_on_disk(&source),
             Mode::Tree => self.root_argument_in_tree(&source),
         }
     }
 
-    fn root_argument_live(&self, source: &Source) -> Fact<RootArgument> {
-        let Some(mount) = self.mounts()?.own.at(b"/") else {
-            return Ok(RootArgument::Untold("nothing is mounted on /".to_owned()));
-        };
-        let Some(devices) = self.devices_of_mount(mount)?.filter(|d| !d.is_empty()) else {
+    /// The devices of `/`, as it is mounted; none of a tree.
+    fn devices_of_root(&self) -> Fact<Vec<usize>> {
+        if let Some(image) = self.disk_image() {
+            let root = image.at(&GuestPath::from("/"));
+            return Ok(root.map(|root| root.devices.clone()).unwrap_or_default());
+        }
+        if self.mode() == Mode::Tree {
+            return Ok(Vec::new());
+        }
+        let Some(mount) = self.mounts()?.own.at(b"/") else { return Ok(Vec::new()) };
+        Ok(self.devices_of_mount(mount)?.unwrap_or_default())
+    }
+
+    fn root_argument_on_disk(&self, source: &Source) -> Fact<RootArgument> {
+        let devices = self.devices_of_root()?;
+        if devices.is_empty() {
             return Ok(RootArgument::Untold("/ lies on no block device".to_owned()));
         };
         let disks = self.disks()?;
         let mut shown = disks.names(&devices);
         for device in &devices {
             let is_it = match source {
-                Source::Path(path) => self.find_device(path)? == Some(*device),
-                Source::DiskLink { kind: LinkKind::Id | LinkKind::Path, .. } => {
+                Source::Path(path) if self.mode() == Mode::Live => {
+                    self.find_device(path)? == Some(*device)
+                }
+                Source::Path(_) | Source::DiskLink { kind: LinkKind::Id | LinkKind::Path, .. } => {
                     match self.place(source, None)?.device() {
                         Some(found) => found == *device,
                         None => false,

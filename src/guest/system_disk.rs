@@ -46,6 +46,7 @@ pub(super) fn find(guest: &Guest) -> Fact<SystemDisks> {
     match guest.mode {
         Mode::Live => live(guest),
         Mode::Tree => under_tree(guest),
+        Mode::Image => Ok(SystemDisks::Known(BTreeSet::from([0]))),
     }
 }
 

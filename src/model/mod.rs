@@ -23,6 +23,6 @@ pub use policy::{
     Policy, SelinuxPolicy, SwapPolicy, Umount,
 };
 pub use report::{
-    CheckResult, Decision, GuestInfo, GuestOs, Remedy, RemedyKind, Report, ReportedFinding,
-    Summary, Tool, VerdictName, Waived,
+    CheckResult, Decision, GuestInfo, GuestOs, ImageInfo, Remedy, RemedyKind, Report,
+    ReportedFinding, Summary, Tool, VerdictName, Waived,
 };

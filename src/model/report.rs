@@ -63,6 +63,20 @@ pub struct GuestInfo {
     pub init: String,
     /// What tells this instance from a clone of it; none offline.
     pub instance_id: Option<String>,
+    /// The disk image that it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageInfo>,
+}
+
+/// The disk image that a guest is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// What holds the disk: `raw`, `tar.gz`, `qcow2`.
+    pub container: String,
+    /// Who reads its filesystems: `kernel`, `user-space`.
+    pub reader: String,
+    /// Filesystems that its fstab names and that could not be mounted, and what else is not seen.
+    pub left_out: Vec<String>,
 }
 
 /// The distribution of a guest.

@@ -18,7 +18,9 @@ const WANTED: [&str; 4] = ["/", "/boot", "/boot/efi", "/efi"];
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
-    let (Mode::Live, SystemDisks::Known(system)) = (guest.mode(), guest.system_disks()?) else {
+    let (Mode::Live | Mode::Image, SystemDisks::Known(system)) =
+        (guest.mode(), guest.system_disks()?)
+    else {
         return Ok(Verdict::NotApplicable("unseen"));
     };
     let disks = guest.disks()?;

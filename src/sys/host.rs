@@ -28,6 +28,11 @@ pub fn is_terminal_out() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether a person reads standard error.
+pub fn is_terminal_err() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Where the journal lies inside a guest.
 pub fn machine_state_dir() -> &'static str {
     "/var/lib/guestprep"
@@ -106,6 +111,66 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         fail(&e)
     })
+}
+
+/// Whether something has a name that the operator gave, a link to nothing too.
+pub fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Remove a file that guestprep made. One that is not there is no error, and one that cannot be
+/// removed is said.
+pub fn remove_named(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            say(&Error::io("remove", path.display(), &e).to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Give a file that guestprep made its name, which nothing has yet.
+///
+/// # Errors
+/// What the system says; an existing name is never replaced.
+pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    use rustix::fs::{CWD, RenameFlags};
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every filesystem can refuse to replace (renameat2(2)).
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !exists(to) => {
+            std::fs::rename(from, to).map_err(|e| Error::io("rename", from.display(), &e))
+        }
+        done => done.map_err(|e| Error::errno("make", to.display(), e)),
+    }
+}
+
+/// Write a file that the operator named and that nobody else may read, whole or not at all.
+///
+/// # Errors
+/// What the system says, and a name that is taken by anything but a file.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
+    if path.exists() && !path.is_file() {
+        let cause = "it is no regular file";
+        return Err(Error::new("write", path.display(), ErrorKind::NotRegular, cause));
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(|e| fail(&e))
+        .and_then(|mut file| {
+            let written = file.write_all(content).and_then(|()| file.sync_all());
+            written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
+                let _ = std::fs::remove_file(&temporary);
+                fail(&e)
+            })
+        })
 }
 
 /// Write to standard output. A reader that has gone away is no error.

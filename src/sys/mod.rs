@@ -12,18 +12,24 @@ mod addresses;
 mod attributes;
 mod cache;
 mod clock;
+mod confined;
 mod devices;
 mod dir;
 mod error;
+mod files;
 mod host;
+mod image;
 mod kernel;
 mod lock;
 mod metadata;
+mod private_mounts;
 mod processes;
+mod record;
 mod root;
 mod runner;
 mod stream;
 mod swap_file;
+mod walk;
 pub mod write;
 
 pub use addresses::Address;
@@ -33,16 +39,24 @@ pub use clock::{Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
+pub use files::FsUse;
 pub use host::{
-    absolute, ask, available_memory, is_root, is_terminal_in, is_terminal_out, leave_directory,
-    list_named, machine_state_dir, note_signals, print, read_named, run_in_foreground, say, tell,
-    write_named,
+    absolute, ask, available_memory, exists, is_root, is_terminal_err, is_terminal_in,
+    is_terminal_out, leave_directory, list_named, machine_state_dir, note_signals, print,
+    read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named, write_private,
 };
+pub use image::{Container, Copied, DiskImage, Use};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
+pub use private_mounts::{PrivateMounts, Volume};
 pub use processes::{Hold, Holder};
-pub use root::{FsUse, Root};
+pub use record::{
+    CommandNotes, DeviceNotes, FileNotes, KernelNotes, Noted, Notes, OutputNotes, Record, Recorder,
+    Reduce, Space, Stored, Whose, entry_name,
+};
+pub use root::Root;
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
+pub use walk::{Answer, Filesystem};

@@ -1,59 +1,25 @@
-//! A guest's files, confined.
+//! A guest's files.
 //!
 //! Every path is resolved inside the guest's root as if it were `/`: absolute links are followed
-//! inside it and `..` is clamped at it (openat2 with RESOLVE_IN_ROOT, or libpathrs' own walk where
-//! the kernel is older than 5.6). A thing is first asked what it is and only then opened, so that
-//! a FIFO never blocks and a device never notices. A `Root` only reads.
+//! inside it and `..` is clamped at it. A `Root` only reads.
 
-use std::cell::Cell;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use pathrs::flags::OpenFlags;
-use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
-use rustix::io::Errno;
-
-use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
+use super::confined::Confined;
+use super::files::{Files, FsUse};
+use super::record::{Notes, Recorder, Recording, Replay, Space};
+use super::walk::{Filesystem, Walk};
+use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
 
-/// More names than this in one directory is not a guest's configuration.
-const MAX_NAMES: usize = 65_536;
-
-/// A directory that is taken for the root of a guest.
-#[derive(Debug)]
+/// The root of a guest: a directory of this machine, or what is read without one.
+#[derive(Clone, Debug)]
 pub struct Root {
-    inner: pathrs::Root,
+    files: Rc<dyn Files>,
+    /// The directory, where there is one: only there can anything be changed.
+    directory: Option<Rc<Confined>>,
     path: PathBuf,
-    /// Whether openat2(2) works here. Where it does it is asked directly: libpathrs makes the same
-    /// call, but explains every path that is not there with a dozen more.
-    has_openat2: Cell<bool>,
-}
-
-/// openat2 gives up with EAGAIN when something on the path was renamed meanwhile; this often it
-/// is asked again.
-const RACES: usize = 32;
-
-/// Space and inodes of a filesystem, as statvfs(3) gives them to a caller without privilege.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FsUse {
-    /// Size in bytes.
-    pub size: u64,
-    /// Free for an ordinary user, in bytes.
-    pub available: u64,
-    /// Free at all, in bytes.
-    pub free: u64,
-    /// Inodes; 0 where the filesystem makes them as it goes (btrfs, vfat).
-    pub inodes: u64,
-    /// Free inodes.
-    pub inodes_free: u64,
-    /// Mounted read-only.
-    pub read_only: bool,
-    /// The filesystem's id (`f_fsid`), whose making is each filesystem's own.
-    pub id: u64,
 }
 
 impl Root {
@@ -68,8 +34,39 @@ impl Root {
         if !full.is_dir() {
             return Err(Error::new("open", shown, ErrorKind::NotRegular, "it is not a directory"));
         }
-        let inner = pathrs::Root::open(&full).map_err(|e| Error::pathrs("open", &shown, &e))?;
-        Ok(Self { inner, path: full, has_openat2: Cell::new(true) })
+        let directory = Rc::new(Confined::open(&full)?);
+        Ok(Self { files: directory.clone(), directory: Some(directory), path: full })
+    }
+
+    /// The same root, whose answers a recorder notes. Nothing can be changed through it.
+    pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
+        let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));
+        Self { files, directory: None, path: self.path.clone() }
+    }
+
+    /// A root that answers from notes; nothing of this machine is opened.
+    pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
+        Self { files: Rc::new(Replay::new(Rc::clone(notes), space)), directory: None, path }
+    }
+
+    /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
+    /// other one is mounted on a directory of those before it. Where there is no such directory it
+    /// is left out, as boot could not mount it either.
+    ///
+    /// `path` is what messages call the root.
+    ///
+    /// # Errors
+    /// When a directory to mount on cannot be looked for.
+    pub fn unmounted(
+        path: &Path,
+        root: Rc<dyn Filesystem>,
+        mounts: &[(GuestPath, Rc<dyn Filesystem>)],
+    ) -> Result<Self> {
+        let mut walk = Walk::new(root);
+        for (on, filesystem) in mounts {
+            walk.mount(Rc::clone(filesystem), on)?;
+        }
+        Ok(Self { files: Rc::new(walk), directory: None, path: path.to_owned() })
     }
 
     /// Where the root lies on this machine.
@@ -77,8 +74,12 @@ impl Root {
         &self.path
     }
 
-    pub(super) fn inner(&self) -> &pathrs::Root {
-        &self.inner
+    /// The directory, for a writer.
+    pub(super) fn directory(&self) -> Result<&Confined> {
+        self.directory.as_deref().ok_or_else(|| {
+            let cause = "it is read without being mounted";
+            Error::new("change", self.path.display(), ErrorKind::ReadOnly, cause)
+        })
     }
 
     /// What a path is, links followed; `None` when it names nothing.
@@ -86,7 +87,7 @@ impl Root {
     /// # Errors
     /// When the path cannot be walked: no permission, a link loop.
     pub fn stat(&self, path: &GuestPath) -> Result<Option<Attributes>> {
-        Ok(self.resolve(path, "look at")?.map(|(_, attributes)| attributes))
+        self.files.stat(path)
     }
 
     /// What a path is, a link at its end not followed; `None` when it names nothing.
@@ -94,10 +95,7 @@ impl Root {
     /// # Errors
     /// As [`Root::stat`].
     pub fn lstat(&self, path: &GuestPath) -> Result<Option<Attributes>> {
-        match self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW, "look at")? {
-            Some(fd) => self.attributes(&fd, path, "look at").map(Some),
-            None => Ok(None),
-        }
+        self.files.lstat(path)
     }
 
     /// A regular file's content, links followed; `None` when the path names nothing.
@@ -106,16 +104,7 @@ impl Root {
     /// [`ErrorKind::NotRegular`] for anything that is not a regular file (it is not opened),
     /// [`ErrorKind::TooLarge`] beyond `limit` bytes, and what the system says.
     pub fn read(&self, path: &GuestPath, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(file) = self.open_regular(path)? else { return Ok(None) };
-        let mut content = Vec::new();
-        file.take(limit.saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(|e| Error::io("read", path, &e))?;
-        if content.len() as u64 > limit {
-            let cause = format!("it is larger than {limit} bytes");
-            return Err(Error::new("read", path, ErrorKind::TooLarge, cause));
-        }
-        Ok(Some(content))
+        self.files.read(path, limit)
     }
 
     /// A regular file to be read as a stream, links followed; `None` when the path names nothing.
@@ -123,35 +112,15 @@ impl Root {
     /// # Errors
     /// As [`Root::read`].
     pub fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
-        let Some(file) = self.open_regular(path)? else { return Ok(None) };
-        let stream = Stream::new(file, path)?;
-        if stream.stamp().size > limit {
-            let cause = format!("it is larger than {limit} bytes");
-            return Err(Error::new("read", path, ErrorKind::TooLarge, cause));
-        }
-        Ok(Some(stream))
+        self.files.open_stream(path, limit)
     }
 
-    /// Open a regular file for reading, once it is known to be one.
-    fn open_regular(&self, path: &GuestPath) -> Result<Option<File>> {
-        let Some((_, seen)) = self.resolve(path, "read")? else { return Ok(None) };
-        if seen.kind != FileKind::Regular {
-            let what = match seen.kind {
-                FileKind::Directory => "it is a directory",
-                _ => "it is a device, FIFO or socket",
-            };
-            return Err(Error::new("read", path, ErrorKind::NotRegular, what));
-        }
-        // O_NONBLOCK and the second look: should the name be changed to a FIFO in between, the
-        // open returns at once and the file is refused.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let Some(fd) = self.open_at(path, flags, "read")? else { return Ok(None) };
-        let file = File::from(fd);
-        let opened = self.attributes(&file, path, "read")?;
-        if !opened.same_inode(&seen) {
-            return Err(Error::new("read", path, ErrorKind::Changed, "it was replaced meanwhile"));
-        }
-        Ok(Some(file))
+    /// When a regular file last changed, links followed; `None` when the path names nothing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn stamp(&self, path: &GuestPath) -> Result<Option<Stamp>> {
+        self.files.stamp(path)
     }
 
     /// A symbolic link's target, unresolved; `None` when the path names nothing or no link.
@@ -159,14 +128,7 @@ impl Root {
     /// # Errors
     /// As [`Root::stat`].
     pub fn read_link(&self, path: &GuestPath) -> Result<Option<Vec<u8>>> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        let Some(fd) = self.open_at(path, flags, "read the link")? else { return Ok(None) };
-        match rustix::fs::readlinkat(&fd, "", Vec::new()) {
-            Ok(target) => Ok(Some(target.into_bytes())),
-            // There is something, and it is no link (readlinkat(2) with an empty path).
-            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
-            Err(e) => Err(Error::errno("read the link", path, e)),
-        }
+        self.files.read_link(path)
     }
 
     /// The names in a directory, sorted, without `.` and `..`; `None` when the path names nothing.
@@ -174,60 +136,18 @@ impl Root {
     /// # Errors
     /// When it is not a directory or holds an absurd number of names.
     pub fn list(&self, path: &GuestPath) -> Result<Option<Vec<Vec<u8>>>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
-        let Some(directory) = self.open_at(path, flags, "list")? else { return Ok(None) };
-        let entries = rustix::fs::Dir::new(directory).map_err(|e| Error::errno("list", path, e))?;
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|e| Error::errno("list", path, e))?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(name.to_vec());
-            }
-            if names.len() > MAX_NAMES {
-                let cause = format!("it holds more than {MAX_NAMES} names");
-                return Err(Error::new("list", path, ErrorKind::TooLarge, cause));
-            }
-        }
-        names.sort_unstable();
-        Ok(Some(names))
+        self.files.list(path)
     }
 
     /// The immutable and append-only flags of a regular file or directory, links followed; `None`
     /// when the path names nothing.
     ///
-    /// Asked of statx(2) first, which needs no right to open the file; of FS_IOC_GETFLAGS where
-    /// statx does not know (KERNEL(4.11): filesystems began to answer then). A filesystem that has
-    /// no such flags has none set.
+    /// A filesystem that has no such flags has none set.
     ///
     /// # Errors
     /// When neither way may be gone.
     pub fn flags(&self, path: &GuestPath) -> Result<Option<InodeFlags>> {
-        const IMMUTABLE: u64 = 0x10; // STATX_ATTR_IMMUTABLE
-        const APPEND: u64 = 0x20; // STATX_ATTR_APPEND
-        let Some((handle, attributes)) = self.resolve(path, "look at")? else { return Ok(None) };
-        if let Ok(statx) =
-            rustix::fs::statx(handle.as_fd(), "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-            && statx.stx_attributes_mask.bits() & (IMMUTABLE | APPEND) == IMMUTABLE | APPEND
-        {
-            let bits = statx.stx_attributes.bits();
-            return Ok(Some(InodeFlags {
-                immutable: bits & IMMUTABLE != 0,
-                append_only: bits & APPEND != 0,
-            }));
-        }
-        if attributes.kind != FileKind::Regular {
-            return Ok(Some(InodeFlags::default()));
-        }
-        let Some(file) = self.open_regular(path)? else { return Ok(None) };
-        match rustix::fs::ioctl_getflags(&file) {
-            Ok(flags) => Ok(Some(InodeFlags {
-                immutable: flags.contains(IFlags::IMMUTABLE),
-                append_only: flags.contains(IFlags::APPEND),
-            })),
-            Err(Errno::NOTTY | Errno::OPNOTSUPP) => Ok(Some(InodeFlags::default())),
-            Err(e) => Err(Error::errno("read the flags of", path, e)),
-        }
+        self.files.flags(path)
     }
 
     /// One extended attribute of a regular file or directory, links followed; `None` when it is not set or not supported.
@@ -235,18 +155,7 @@ impl Root {
     /// # Errors
     /// When the file may not be opened.
     pub fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>> {
-        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
-        let file = match self.stat(path)?.map(|about| about.kind) {
-            Some(FileKind::Directory) => self.open_at(path, directory, "read")?.map(File::from),
-            _ => self.open_regular(path)?,
-        };
-        let Some(file) = file else { return Ok(None) };
-        let mut value = vec![0; 64 * 1024];
-        match rustix::fs::fgetxattr(&file, name, &mut value) {
-            Ok(length) => Ok(Some(value[..length].into())),
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
-            Err(e) => Err(Error::errno("read an attribute of", path, e)),
-        }
+        self.files.xattr(path, name)
     }
 
     /// Space and inodes of the filesystem that a path lies on; `None` when it names nothing.
@@ -254,100 +163,6 @@ impl Root {
     /// # Errors
     /// What statvfs says.
     pub fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {
-        let Some((handle, _)) = self.resolve(path, "look at")? else { return Ok(None) };
-        let vfs = rustix::fs::fstatvfs(handle.as_fd())
-            .map_err(|e| Error::errno("measure the filesystem of", path, e))?;
-        Ok(Some(FsUse {
-            size: vfs.f_blocks.saturating_mul(vfs.f_frsize),
-            available: vfs.f_bavail.saturating_mul(vfs.f_frsize),
-            free: vfs.f_bfree.saturating_mul(vfs.f_frsize),
-            inodes: vfs.f_files,
-            inodes_free: vfs.f_ffree,
-            read_only: vfs.f_flag.contains(StatVfsMountFlags::RDONLY),
-            id: vfs.f_fsid,
-        }))
+        self.files.fs_use(path)
     }
-
-    fn resolve(
-        &self,
-        path: &GuestPath,
-        operation: &'static str,
-    ) -> Result<Option<(OwnedFd, Attributes)>> {
-        let Some(fd) = self.open_at(path, OFlags::PATH, operation)? else { return Ok(None) };
-        let attributes = self.attributes(&fd, path, operation)?;
-        Ok(Some((fd, attributes)))
-    }
-
-    /// Open a path inside the root; `None` when it names nothing.
-    fn open_at(
-        &self,
-        path: &GuestPath,
-        flags: OFlags,
-        operation: &'static str,
-    ) -> Result<Option<OwnedFd>> {
-        if self.has_openat2.get() {
-            match self.openat2(path, flags) {
-                Ok(fd) => return Ok(Some(fd)),
-                Err(Errno::NOSYS) => self.has_openat2.set(false), // KERNEL(5.6): older ones lack it.
-                // EPERM: a seccomp filter from before openat2. EAGAIN: the path keeps moving.
-                Err(Errno::PERM | Errno::AGAIN) => {}
-                Err(e) => return absent(Error::errno(operation, path, e)),
-            }
-        }
-        let opened = if flags.contains(OFlags::PATH) {
-            if flags.contains(OFlags::NOFOLLOW) {
-                self.inner.resolve_nofollow(as_path(path)).map(OwnedFd::from)
-            } else {
-                self.inner.resolve(as_path(path)).map(OwnedFd::from)
-            }
-        } else {
-            let flags = OpenFlags::from_bits_retain(flags.bits().into());
-            self.inner.open_subpath(as_path(path), flags).map(OwnedFd::from)
-        };
-        match opened {
-            Ok(fd) => Ok(Some(fd)),
-            Err(e) => absent(Error::pathrs(operation, path, &e)),
-        }
-    }
-
-    fn openat2(&self, path: &GuestPath, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        // Links of /proc that lead out of every root ("magic links") are not followed.
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let flags = flags | OFlags::CLOEXEC;
-        let mut last = Errno::AGAIN;
-        for _ in 0..RACES {
-            match rustix::fs::openat2(&self.inner, as_path(path), flags, Mode::empty(), resolve) {
-                Err(Errno::AGAIN) => last = Errno::AGAIN,
-                Err(e) => {
-                    last = e;
-                    break;
-                }
-                Ok(fd) => return Ok(fd),
-            }
-        }
-        Err(last)
-    }
-
-    fn attributes(
-        &self,
-        fd: impl AsFd,
-        path: &GuestPath,
-        operation: &'static str,
-    ) -> Result<Attributes> {
-        rustix::fs::fstat(fd)
-            .map(|stat| Attributes::from_stat(&stat))
-            .map_err(|e| Error::errno(operation, path, e))
-    }
-}
-
-/// A path that names nothing is an answer, not a failure.
-fn absent<T>(error: Error) -> Result<Option<T>> {
-    match error.kind() {
-        ErrorKind::NotFound => Ok(None),
-        _ => Err(error),
-    }
-}
-
-pub(super) fn as_path(path: &GuestPath) -> &Path {
-    Path::new(OsStr::from_bytes(path.as_bytes()))
 }

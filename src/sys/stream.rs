@@ -8,7 +8,7 @@ use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::time;
-use super::{Error, Result, Time};
+use super::{Attributes, Error, Result, Time};
 
 /// An open regular file. What can be done with it is to read it.
 #[derive(Debug)]
@@ -49,6 +49,18 @@ impl Stream {
     pub(super) fn new(file: File, path: &impl std::fmt::Display) -> Result<Self> {
         let stat = rustix::fs::fstat(&file).map_err(|e| Error::errno("look at", path, e))?;
         Ok(Self { file, stamp: Stamp::from_stat(&stat) })
+    }
+
+    /// A file in memory, for one that is not there as a file: it was what `about` says.
+    pub(super) fn of_memory(file: File, about: &Attributes) -> Self {
+        let stamp = Stamp {
+            device: about.device,
+            inode: about.inode,
+            size: about.size,
+            modified: about.modified,
+            changed: about.modified,
+        };
+        Self { file, stamp }
     }
 
     /// What it was when it was opened.

@@ -14,7 +14,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
-use super::root::as_path;
+use super::confined::as_path;
 use super::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Root, Time};
 use crate::model::{ByteString, GuestPath, Sha256};
 
@@ -78,6 +78,7 @@ impl<'a> RootMut<'a> {
         let mode = std::fs::Permissions::from_mode(0o700);
         let handle = self
             .root
+            .directory()?
             .inner()
             .mkdir_all(as_path(path), &mode)
             .map_err(|e| Error::pathrs("make", path, &e))?;
@@ -92,6 +93,7 @@ impl<'a> RootMut<'a> {
         let parent = path.parent();
         let handle = self
             .root
+            .directory()?
             .inner()
             .resolve(as_path(&parent))
             .map_err(|e| Error::pathrs("open", &parent, &e))?;

@@ -173,6 +173,7 @@ impl Fixture {
                 Guest::recorded(&self.root, kernel, policy)
             }
             Mode::Tree => Guest::tree(&self.root, policy),
+            Mode::Image => panic!("a fixture is no disk image"),
         }
         .expect("a guest that opens")
     }

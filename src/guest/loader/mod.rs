@@ -205,7 +205,7 @@ fn read(guest: &Guest) -> Fact<BootEntries> {
             return Ok(empty(Loader::Other(name), config));
         }
     }
-    if guest.mode() == Mode::Tree && paths.lacks_boot(guest)? {
+    if guest.mode() != Mode::Live && paths.lacks_boot(guest)? {
         return Err(Unknown(
             "/boot is a filesystem of its own, and it is not mounted in this tree".to_owned(),
         ));

@@ -44,6 +44,13 @@ impl BootPaths {
                     found.subvolumes.extend(options.value("subvol").map(GuestPath::new));
                 }
             }
+            if let Some(image) = guest.disk_image() {
+                if let Some(filesystem) = image.at(&path) {
+                    is_there = true;
+                    found.uuid = guest.identity(filesystem.devices[0])?.uuid.or(found.uuid);
+                }
+                found.subvolumes.extend(image.subvolume(&path).cloned());
+            }
             if guest.mode() == Mode::Live {
                 let Some(mount) = guest.mounts()?.own.at(target.as_bytes()) else {
                     // What is in fstab and not mounted now is not what was booted from.
