@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fact, Guest, Unknown};
 use crate::model::GuestPath;
+use crate::parse::fields::unsigned;
 use crate::sys::Kernel;
 
 /// What a block device is.
@@ -161,6 +162,26 @@ impl Disks {
     /// The names of disks, for a message.
     pub fn names(&self, disks: &[usize]) -> String {
         disks.iter().map(|at| self.devices[*at].path()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Guest {
+    /// Where a partition begins on its disk, in bytes.
+    ///
+    /// # Errors
+    /// When neither the image that it is in nor the kernel tells.
+    pub fn partition_start(&self, at: usize) -> Fact<u64> {
+        let device = &self.disks()?.devices[at];
+        let start = match self.image.as_deref() {
+            Some(image) => image.layout.runs[at].single().map(|range| range.start),
+            None => {
+                let text = self.sysfs(&format!("/class/block/{}/start", device.name))?;
+                let sectors = text.as_deref().map(<[u8]>::trim_ascii).and_then(unsigned::<u64>);
+                // In sectors of 512 bytes whatever the disk's own are.
+                sectors.and_then(|sectors| sectors.checked_mul(512))
+            }
+        };
+        start.ok_or_else(|| Unknown(format!("where {} begins is not known", device.path())))
     }
 }
 

@@ -7,7 +7,7 @@
 //! time of change, digest of its beginning); of another guest none is kept, because whoever made
 //! its filesystem chose all of these.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufReader, Read};
 use std::rc::Rc;
@@ -81,6 +81,7 @@ impl Initramfs {
 pub(super) struct Images {
     reading: RefCell<BTreeMap<GuestPath, Receiver<Fact<Initramfs>>>>,
     known: RefCell<BTreeMap<GuestPath, Fact<Rc<Initramfs>>>>,
+    lie_on_image: Cell<bool>,
 }
 
 /// One image to read.
@@ -91,12 +92,15 @@ struct Job {
     answer: Sender<Fact<Initramfs>>,
 }
 
-impl Images {
-    /// Wait until nothing is read any more: a file that is open holds the filesystem it lies on.
-    pub(super) fn wait(&self) {
-        for (_, receiver) in std::mem::take(&mut *self.reading.borrow_mut()) {
-            // What was read is of no use now, and neither is why it could not be.
-            let _ = receiver.recv();
+impl Drop for Images {
+    /// The filesystems of an image are unmounted when its guest is gone, and the initramfs that no
+    /// check asked for may still be read by then: a file that is open holds its filesystem.
+    fn drop(&mut self) {
+        if self.lie_on_image.get() {
+            for (_, receiver) in std::mem::take(self.reading.get_mut()) {
+                // What was read is of no use now, and neither is why it could not be.
+                let _ = receiver.recv();
+            }
         }
     }
 }
@@ -141,6 +145,7 @@ impl Guest {
     /// Begin to read those images that nobody asked for before.
     fn begin(&self, paths: impl IntoIterator<Item = GuestPath>) {
         let images = &self.facts.images;
+        images.lie_on_image.set(self.image.is_some());
         let cache = self.is_running_here().then(Cache::open).flatten().map(Arc::new);
         let mut jobs = VecDeque::new();
         for path in paths {

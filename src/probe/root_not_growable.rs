@@ -5,9 +5,8 @@
 //! the end of a partition up to the next one.
 
 use super::{Answer, Guest};
-use crate::guest::{CloudConfig, CloudInit, DeviceKind, Disabled, Fact, Mode, Unknown};
+use crate::guest::{CloudConfig, CloudInit, DeviceKind, Disabled, Fact, Mode};
 use crate::model::{Edit, Finding, GuestPath, Subject, Verdict};
-use crate::parse::fields::unsigned;
 
 /// growpart(1), and the initramfs of Debian and Ubuntu, leave the disk alone while it is there.
 const SWITCH: &str = "/etc/growroot-disabled";
@@ -139,16 +138,10 @@ fn partition(guest: &Guest) -> Fact<Vec<Finding>> {
             Ok(vec![Finding::new("mapped", subject()).with("device", device.known_as())])
         }
         (DeviceKind::Partition(_), Some(disk)) => {
-            let start = |at: usize| -> Fact<u64> {
-                let name = &disks.devices[at].name;
-                let text = guest.sysfs(&format!("/class/block/{name}/start"))?;
-                let number = text.as_deref().map(<[u8]>::trim_ascii).and_then(unsigned);
-                number.ok_or_else(|| Unknown(format!("where /dev/{name} begins is not known")))
-            };
-            let own = start(at)?;
+            let own = guest.partition_start(at)?;
             let mut behind = None;
             for other in disks.children(*disk).filter(|other| *other != at) {
-                if start(other)? > own {
+                if guest.partition_start(other)? > own {
                     behind = Some(disks.devices[other].known_as());
                 }
             }

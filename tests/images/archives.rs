@@ -77,10 +77,9 @@ fn a_disk_of_many_pieces_beyond_8_gib_keeps_its_place() {
         let ranges: Vec<_> = pieces.iter().map(|(at, _)| *at..at + 8192).collect();
         let own = open(&path).unwrap();
         assert_eq!(image.read_ranges(&ranges).unwrap(), own.read_ranges(&ranges).unwrap());
-        assert_eq!(
-            image.read_ranges(&[size - 3..size + 9]).unwrap(),
-            [(size - 3, b"end".to_vec())]
-        );
+        let mut end = [0; 12];
+        assert_eq!(image.read_at(size - 3, &mut end).unwrap(), 3, "{format}");
+        assert!(end.starts_with(b"end"));
         assert!(allocated(&image) < 8 << 20, "{format}: {} bytes", allocated(&image));
     }
 }
@@ -156,7 +155,7 @@ const REFUSED: &[(&str, &str)] = &[
 fn what_is_no_archive_of_one_disk_is_refused() {
     for (script, wanted) in REFUSED {
         let directory = directory();
-        sh(directory.path(), &format!("{script}"));
+        sh(directory.path(), script);
         let path = directory.path().join("it");
         let error = open(&path).map(|_| ()).expect_err(script).to_string();
         assert!(error.contains(wanted), "{script}: {error}");

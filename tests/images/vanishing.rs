@@ -61,7 +61,11 @@ fn the_converter_ends_with_the_process_that_waits_for_it() {
     let path = directory.path().join("bin");
     fs::create_dir(&path).unwrap();
     let slow = path.join("qemu-img");
-    fs::write(&slow, "#!/bin/sh\nprintf '    (0.00/100%%)\\r'\nexec sleep 300\n").unwrap();
+    fs::write(
+        &slow,
+        "#!/bin/sh\n[ $1 != check ] || exit 0\nprintf '    (0.00/100%%)\\r'\nexec sleep 300\n",
+    )
+    .unwrap();
     fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = command(&directory.path().join("disk.qcow2"), "progress");
     let (mut child, _output, said) =

@@ -8,6 +8,7 @@ came up; then the network is tried with ssh.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import re
 import socket
@@ -26,6 +27,11 @@ PROMPTS = [
     ("no-kernel", re.compile(r"grub rescue>|^grub>|error: (file|no such|disk|you need|unknown|can't)[^\n]*", re.MULTILINE)),
     ("no-loader", re.compile(r"No bootable device|BdsDxe: No bootable option|Boot failed: not a bootable disk|UEFI Interactive Shell")),
 ]
+
+# A guest that waits for ever is idle; one that boots on a busy host works. Longer than any time limit of systemd or of
+# initramfs-tools, and the share of a processor that the ticks of an idle guest take.
+SILENCE = 130
+IDLE = 0.06
 
 FIRMWARE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARIABLES = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
@@ -98,11 +104,24 @@ class Guest:
             time.sleep(0.5)
         return None
 
+    def worked(self) -> float:
+        """The seconds of processor time that the guest has used."""
+        try:
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def prompt(self, limit: float) -> str:
-        """Which of PROMPTS comes first; `hang` if none does."""
+        """Which of PROMPTS comes first; `hang` if none does in `limit` seconds, or the guest does nothing for long."""
         end = time.monotonic() + limit
+        since, worked = time.monotonic(), self.worked()
         while time.monotonic() < end:
             gone = self.process.poll() is not None
+            if time.monotonic() - since > SILENCE:
+                if self.worked() - worked < SILENCE * IDLE:
+                    break
+                since, worked = time.monotonic(), self.worked()
             text = self.text()
             for name, pattern in PROMPTS:
                 if pattern.search(text):
@@ -158,9 +177,10 @@ class Seen:
     console_login: bool
     ssh_login: bool
     seconds: float
+    read_only: bool = False  # the root, once root was asked
 
 
-def boot(image, layout, work, *, data=(), limit=240) -> Seen:
+def boot(image, layout, work, *, data=(), limit=900) -> Seen:
     """Boots the disk, which stays as it is, and tries to log in."""
     work.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -171,7 +191,7 @@ def boot(image, layout, work, *, data=(), limit=240) -> Seen:
         if kind != "login":
             return Seen(kind, False, False, seconds)
         console = guest.log_in()
-        kind = "multi-user"
+        kind, read_only = "multi-user", False
         if console:
             since = guest.said()
             guest.type(QUESTION)
@@ -179,7 +199,8 @@ def boot(image, layout, work, *, data=(), limit=240) -> Seen:
             target = re.search(r"^RIG: target (\S+)", guest.text(since), re.MULTILINE)
             if target is None or target[1] != "active":
                 kind = "multi-user-failed"
-        return Seen(kind, console, guest.ssh(45), seconds)
+            read_only = re.search(r"^RIG: root ro", guest.text(since), re.MULTILINE) is not None
+        return Seen(kind, console, guest.ssh(45), seconds, read_only)
     finally:
         guest.end()
 

@@ -237,16 +237,6 @@ impl Seen {
     }
 }
 
-impl Drop for Guest {
-    /// The filesystems of an image are unmounted when its guest is gone, and the initramfs that no
-    /// check asked for may still be read by then.
-    fn drop(&mut self) {
-        if self.image.is_some() {
-            self.facts.images.wait();
-        }
-    }
-}
-
 impl Guest {
     /// A guest on a disk image.
     ///

@@ -1,8 +1,7 @@
 //! Directories: names and the inodes that they name.
 //!
 //! A hashed directory (htree) is read as a list, which the format allows on purpose: the inner nodes of its tree look
-//! like blocks with one unused entry. Looking for one name among 20,000 so takes a fifth of a millisecond, and no
-//! damaged hash can hide a file from an audit.
+//! like blocks with one unused entry. No damaged hash can hide a file from an audit so.
 //!
 //! Names are bytes and are compared as bytes, in case-insensitive directories (casefold) too.
 
@@ -17,8 +16,8 @@ use super::inode::{FileType, Inode, flag};
 use crate::parse::field::{le16, le32};
 use crate::parse::superblock::ext::Compat;
 
-/// The largest directory that is read: 1 GiB is what the hash tree can index without large_dir, some ten million names.
-const LIMIT: u64 = 1 << 30;
+/// The largest directory that is read: some four million names.
+const LIMIT: u64 = 256 << 20;
 /// Bytes of an entry before its name.
 const HEAD: usize = 8;
 /// Bytes of the entry without a name at the end of a block that has the checksum.

@@ -3,7 +3,10 @@
 //!
 //! A backing file, an external data file or an extent is a name in the image, and whoever made the
 //! image chose it: `/etc/shadow` of the machine that looks would be read as the guest's disk. And
-//! of a file that was not copied to its end QEMU reads zeros.
+//! of a file that was not copied to its end QEMU reads zeros. Not seen is a cut between two sectors
+//! of a VMDK's last grain, and one between two megabytes of a VHDX's last block.
+
+use std::collections::HashSet;
 
 use super::Result;
 use super::recognise::Foreign;
@@ -18,7 +21,13 @@ pub(super) type Read<'a> = &'a dyn Fn(u64, usize) -> Result<Vec<u8>>;
 /// What reading says.
 pub(super) fn check(foreign: Foreign, size: u64, read: Read<'_>) -> Result<Checked> {
     match foreign {
-        Foreign::Qcow2 => Ok(qcow2(&read(0, QCOW2_LONGEST)?)),
+        Foreign::Qcow2 => match qcow2(&read(0, QCOW2_LONGEST)?) {
+            Ok(()) => qcow2_clusters(size, read),
+            refused => Ok(refused),
+        },
+        Foreign::Vmdk if !size.is_multiple_of(512) => {
+            Ok(Err(format!("it is cut off: it has {size} bytes, which are no whole sectors")))
+        }
         Foreign::Vmdk => vmdk(read),
         // QEMU reads no parent of these three, and refuses an image that has one.
         Foreign::Vdi => Ok(vdi(&read(0, 512)?, size)),
@@ -74,6 +83,78 @@ fn qcow2(head: &[u8]) -> Checked {
         at = next;
     }
     Ok(())
+}
+
+/// The largest first table that QEMU reads, in entries of 8 bytes.
+const QCOW2_LONGEST_TABLE: u64 = (32 << 20) / 8;
+
+/// Whether every cluster that the tables name lies in the file. qemu-img check looks at whole
+/// clusters, and not at compressed ones.
+///
+/// Source: docs/interop/qcow2.rst of QEMU, "Cluster mapping".
+fn qcow2_clusters(size: u64, read: Read<'_>) -> Result<Checked> {
+    let head = read(0, 104)?;
+    let (Some(bits @ 9..=21), Some(disk), Some(entries), Some(first)) = (
+        big_endian_32(&head, 20),
+        big_endian_64(&head, 24),
+        big_endian_32(&head, 36),
+        big_endian_64(&head, 40),
+    ) else {
+        return Ok(Err("its qcow2 header is malformed".to_owned()));
+    };
+    let cluster = 1_u64 << bits;
+    // Bit 4 of the incompatible features: an entry has a second half, which names no place.
+    let is_long = head.get(7) == Some(&3) && head.get(79).is_some_and(|byte| byte & 0x10 != 0);
+    let width = if is_long { 16 } else { 8 };
+    let cut_off = || "it is cut off: a part of the disk lies behind its end".to_owned();
+    let entries = u64::from(entries);
+    if entries > QCOW2_LONGEST_TABLE || first.saturating_add(entries * 8) > size {
+        return Ok(Err(cut_off()));
+    }
+    let table = read(first, usize::try_from(entries * 8).unwrap_or(0))?;
+    let mut seen = HashSet::new();
+    for (at, entry) in (0_u64..).zip(table.chunks_exact(8)) {
+        let offset = big_endian_64(entry, 0).unwrap_or(0) & QCOW2_PLACE;
+        // A table that is named twice is damage, which is for qemu-img check to say.
+        if offset == 0 || !seen.insert(offset) {
+            continue;
+        }
+        if offset.saturating_add(cluster) > size {
+            return Ok(Err(cut_off()));
+        }
+        let in_table = cluster / width;
+        let table = read(offset, usize::try_from(cluster).unwrap_or(0))?;
+        let width = usize::try_from(width).unwrap_or(8);
+        for (n, entry) in (0_u64..).zip(table.chunks_exact(width)) {
+            let entry = big_endian_64(entry, 0).unwrap_or(0);
+            let place = (at * in_table + n).saturating_mul(cluster);
+            // What is behind the disk's end nobody reads.
+            let wanted = disk.saturating_sub(place).min(cluster);
+            if cluster_end(entry, bits, wanted) > size {
+                return Ok(Err(cut_off()));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The bits of an entry that say where a table or a cluster begins.
+const QCOW2_PLACE: u64 = 0x00ff_ffff_ffff_fe00;
+
+/// Where the bytes that an entry names end in the file; of a cluster, `wanted` are.
+fn cluster_end(entry: u64, bits: u32, wanted: u64) -> u64 {
+    if entry & (1 << 62) == 0 {
+        // Bit 0: it reads as zeros, whatever lies there.
+        let offset = entry & QCOW2_PLACE;
+        return if offset == 0 || entry & 1 != 0 { 0 } else { offset.saturating_add(wanted) };
+    }
+    // A place in bytes, and how many sectors beyond its own the compressed bytes touch, of which
+    // the last need not be whole.
+    let split = 62 - (bits - 8);
+    let offset = entry & ((1 << split) - 1);
+    let sectors = (entry >> split) & ((1 << (62 - split)) - 1);
+    let last = (offset & !511).saturating_add(sectors * 512);
+    last.max(offset).saturating_add(1)
 }
 
 /// Where QEMU looks for a parent, and how far, in bytes.

@@ -22,8 +22,8 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The most memory that qemu-img may map, in bytes: tables of a hostile image may be of any size.
 const MOST_MEMORY: u64 = 4 << 30;
 
-/// How long qemu-img may get no further before it is ended. A step of its progress is a hundredth
-/// of a percent.
+/// How long qemu-img may get no further before it is ended. A step of a conversion's progress is a
+/// hundredth of a percent; a check reads tables alone, and tells of no steps.
 const LONGEST_STEP: Duration = Duration::from_secs(600);
 
 /// The most that is kept of what it says.
@@ -57,7 +57,7 @@ pub(super) fn to_raw(
     // Of a block behind the end of the file a conversion reads zeros, and does not say so. The
     // other formats are not looked through for that, or always.
     if matches!(foreign, Foreign::Qcow2 | Foreign::Vmdk) {
-        let ended = tool.run(&["check", "-p", "-f", format, "--", SOURCE], &|_, _| {})?;
+        let ended = tool.run(&["check", "-f", format, "--", SOURCE], &|_, _| {})?;
         // qemu-img(1): 3 is space that is not used, which harms nobody.
         if !matches!(ended.status.code(), Some(0 | 3)) {
             let cause = format!("it is damaged or cut off, says qemu-img: {}", ended.words());

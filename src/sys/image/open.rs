@@ -13,13 +13,13 @@ use super::{Container, Error, ErrorKind, Opened, Result, Stamp, Use};
 use super::{completeness, convert, unpack, vhd};
 
 /// The operator's file, opened.
-pub(super) struct Source {
-    pub(super) file: File,
+struct Source {
+    file: File,
     /// In bytes.
-    pub(super) size: u64,
+    size: u64,
     /// `None` for a block device.
-    pub(super) stamp: Option<Stamp>,
-    pub(super) shown: String,
+    stamp: Option<Stamp>,
+    shown: String,
 }
 
 /// A disk and what held it; without a file where it lies in the operator's own.
@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path, wanted: Use, progress: &dyn Fn(u64, u64)) -> Res
         Some(_) => source.disk(wanted, progress)?,
     };
     if let Some(stamp) = source.stamp {
-        check_stamp(&source.file, path, stamp)?;
+        check_stamp(&source.file, &source.shown, stamp)?;
     }
     Ok(Opened {
         own: disk.file.is_none(),
@@ -49,18 +49,18 @@ pub(super) fn open(path: &Path, wanted: Use, progress: &dyn Fn(u64, u64)) -> Res
 }
 
 /// Say so when a file is not what it was.
-pub(super) fn check_stamp(file: &File, path: &Path, stamp: Stamp) -> Result<()> {
-    let stat = rustix::fs::fstat(file).map_err(|e| Error::errno("look at", path.display(), e))?;
+pub(super) fn check_stamp(file: &File, shown: &str, stamp: Stamp) -> Result<()> {
+    let stat = rustix::fs::fstat(file).map_err(|e| Error::errno("look at", shown, e))?;
     if Stamp::from_stat(&stat) == stamp {
         return Ok(());
     }
     let cause = "it changed while it was read; stop what writes to it and try again";
-    Err(Error::new("read", path.display(), ErrorKind::Changed, cause))
+    Err(Error::new("read", shown, ErrorKind::Changed, cause))
 }
 
 impl Source {
     /// Look, then open: a FIFO would block, a device may do something when it is opened.
-    pub(super) fn open(path: &Path, wanted: Use) -> Result<Self> {
+    fn open(path: &Path, wanted: Use) -> Result<Self> {
         let shown = path.display().to_string();
         let fail = |e| Error::errno("open", &shown, e);
         let look = OFlags::PATH | OFlags::CLOEXEC;

@@ -5,10 +5,10 @@
 
 use super::superblock::{Checksums, Incompat};
 use super::tags::{HEADER, TAIL, Tag, revoked, tags};
-use super::{Journal, MAGIC};
+use super::{Journal, MAGIC, MAX_BLOCKS, MAX_BYTES, MAX_REVOKED};
 use crate::parse::ext::bytes::{ReadAt, piece};
 use crate::parse::ext::checksum::crc32_be;
-use crate::parse::ext::error::{Place, Result};
+use crate::parse::ext::error::{ExtError, Place, Result};
 use crate::parse::field::{be32, be64};
 
 /// Types of blocks.
@@ -60,7 +60,12 @@ impl<S: ReadAt> Journal<'_, S> {
         let mut log = Log { transactions: Vec::new(), next: self.superblock.sequence };
         let mut open = Transaction { sequence: log.next, ..Transaction::default() };
         let mut index = self.superblock.start;
-        let mut left = self.superblock.end - self.superblock.first;
+        let ring = self.superblock.end - self.superblock.first;
+        // A log that is longer than this is read as far, and must end by then.
+        let most = MAX_BYTES / u64::from(self.ext.geometry.block_size);
+        let most = ring.min(MAX_BLOCKS).min(u32::try_from(most).unwrap_or(MAX_BLOCKS));
+        let mut left = most;
+        let mut revocable = MAX_REVOKED;
         // The first checksums go on over all blocks of a transaction.
         let mut sum = !0;
         // A block whose checksum is wrong may be left from an earlier round: the time of the commit tells.
@@ -84,6 +89,7 @@ impl<S: ReadAt> Journal<'_, S> {
                     let count = u32::try_from(tags.len()).unwrap_or(u32::MAX);
                     if count > left {
                         // It would overtake its own beginning.
+                        left = 0;
                         break;
                     }
                     sum = self.note(&mut open, &block, tags, index, sum)?;
@@ -92,9 +98,16 @@ impl<S: ReadAt> Journal<'_, S> {
                 }
                 REVOKE => {
                     doubtful |= !self.tail_matches(&block);
-                    let blocks = revoked(&self.superblock, &block);
-                    match blocks {
-                        Some(blocks) => open.revoked.extend(blocks),
+                    match revoked(&self.superblock, &block) {
+                        Some(blocks) => {
+                            let rest = revocable.checked_sub(blocks.len());
+                            revocable = rest.ok_or(ExtError::TooLarge {
+                                place,
+                                limit: MAX_REVOKED as u64,
+                                unit: "revoked blocks before it",
+                            })?;
+                            open.revoked.extend(blocks);
+                        }
                         None => place.holds(doubtful, "a list of revoked blocks makes no sense")?,
                     }
                 }
@@ -119,6 +132,10 @@ impl<S: ReadAt> Journal<'_, S> {
                 }
                 _ => break,
             }
+        }
+        if left == 0 && most < ring {
+            let (place, limit) = (Place::Transaction(log.next), most.into());
+            return Err(ExtError::TooLarge { place, limit, unit: "blocks of log before it" });
         }
         Ok(log)
     }

@@ -21,8 +21,12 @@ use superblock::Superblock;
 
 /// What every block of the journal that is not a copy of another begins with.
 pub(super) const MAGIC: u32 = 0xc03b_3998;
-/// The longest log that is read: mke2fs makes none over 1 GiB by itself, and what it lists is kept in memory.
-const MAX_LOG: u64 = 4 << 30;
+/// The most blocks, and bytes, that are read of a log: mke2fs by itself makes none over 262,144 blocks and 1 GiB, and
+/// what a log lists is kept in memory.
+const MAX_BLOCKS: u32 = 1 << 20;
+const MAX_BYTES: u64 = 4 << 30;
+/// The most blocks that a log may revoke; a gigabyte of files of one block, removed one by one, is 2^18.
+const MAX_REVOKED: usize = 1 << 20;
 
 /// What the journal holds.
 pub(super) struct Replay {
@@ -51,11 +55,6 @@ pub(super) fn read<S: ReadAt>(ext: &Ext<S>) -> Result<Replay> {
     let block_size = ext.geometry.block_size;
     let bytes = block(ext, &inode, 0)?.1;
     let superblock = superblock::parse(&bytes, block_size, inode.size / u64::from(block_size))?;
-    let log = u64::from(superblock.end) * u64::from(block_size);
-    if log > MAX_LOG {
-        let place = Place::JournalSuperblock;
-        return Err(ExtError::TooLarge { place, limit: MAX_LOG, unit: "bytes of log" });
-    }
     let seed = Seed::of_uuid(&superblock.uuid);
     let journal = Journal { ext, inode, superblock, seed };
     if journal.superblock.start == 0 {

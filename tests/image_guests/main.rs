@@ -1,0 +1,28 @@
+//! Guests on disk images: the same answers as of a tree, and never a byte written that was not
+//! asked for.
+//!
+//! Every image is made by the tools that real ones are made by, and mounted for real. It needs root
+//! and loop devices, and the Debian packages binutils, btrfs-progs, cryptsetup-bin, dosfstools,
+//! e2fsprogs, fdisk, gdisk, lvm2, mdadm, mount, strace, util-linux and xfsprogs; what cannot be had
+//! is said and left out.
+
+#![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
+
+#[path = "../common"]
+#[allow(dead_code)]
+mod common {
+    pub mod case;
+    pub mod command;
+    pub mod digest;
+    pub mod disks;
+    pub mod fixture;
+    pub mod initramfs;
+}
+
+mod assembly;
+mod differences;
+mod disk;
+mod host;
+mod program;
+mod shell;
+mod three_ways;

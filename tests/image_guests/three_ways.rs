@@ -1,0 +1,204 @@
+//! Each fixture as a tree and as a disk image: check by check the same answer, but for what only
+//! the disk can tell.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use guestprep::catalog::{self, Config, Language};
+use guestprep::engine::{self, Selection, Settings};
+use guestprep::guest::{Access, Guest, Image, Mode};
+use guestprep::model::{CheckResult, Policy, Report, Severity};
+use guestprep::sys::{DiskImage, PrivateMounts, Use};
+use walkdir::WalkDir;
+
+use crate::common::case::Case;
+use crate::common::command::Done;
+use crate::common::fixture::{Fixture, fixtures};
+use crate::differences::is_allowed;
+use crate::disk::{self, Table};
+use crate::host::{directory_in_memory, has};
+
+/// In how many processes the fixtures are judged side by side. Not threads: while one starts a
+/// program, that has for a moment every file that another has open on a filesystem to be unmounted.
+/// More than there are processors: mounting is mostly waiting.
+const SHARES: usize = 6;
+
+/// Names the share of a process.
+const SHARE: &str = "GUESTPREP_TEST_SHARE";
+
+fn audit(guest: &Guest) -> Report {
+    let config = Config::default();
+    let settings = Settings {
+        profile: catalog::profile("clone").expect("the default profile"),
+        config: &config,
+        language: Language::En,
+        fail_on: Severity::Blocker,
+        selection: Selection::default(),
+    };
+    engine::audit(guest, &settings).report
+}
+
+/// Everything of an answer that a reader acts on.
+pub fn shown(result: &CheckResult) -> String {
+    let mut text = format!("{:?}", result.verdict);
+    if let Some(reason) = &result.reason {
+        text += &format!(" ({reason})");
+    }
+    for finding in &result.findings {
+        text += &format!(
+            "\n    {} {} {}: {} [{:?} {:?} {:?}]",
+            finding.severity,
+            finding.key,
+            finding.subject,
+            finding.message,
+            finding.evidence,
+            finding.impact,
+            finding.remedy
+        );
+    }
+    text
+}
+
+/// What a root has at least, where a case has only what its check reads; and ext4, as the disk.
+fn complete(fixture: &Fixture) {
+    let etc = fixture.root.join("etc");
+    let _ = std::fs::create_dir_all(&etc);
+    let _ = std::fs::create_dir_all(fixture.root.join("usr"));
+    let path = etc.join("fstab");
+    let Ok(fstab) = std::fs::read(&path) else {
+        if path.symlink_metadata().is_err() {
+            std::fs::write(path, "").expect("an fstab");
+        }
+        return;
+    };
+    // The disk has ext4, where the distribution has another filesystem.
+    let Ok(text) = String::from_utf8(fstab) else { return };
+    let is_of_root =
+        |line: &str| line.split_whitespace().nth(1) == Some("/") || line.contains("subvol=");
+    let line = |line: &str| match is_of_root(line) {
+        true => line.replacen(" xfs", " ext4", 1).replacen(" btrfs", " ext4", 1),
+        false => line.to_owned(),
+    };
+    let changed: Vec<String> = text.split('\n').map(line).collect();
+    let changed = changed.join("\n");
+    // It may be immutable in a case about that.
+    if changed != text {
+        std::fs::write(path, changed).expect("an fstab");
+    }
+}
+
+/// The answers that differ without a reason, a paragraph each.
+fn differences(
+    fixture: &Fixture,
+    policy: &Policy,
+    table: Table,
+    directory: &Path,
+    mounts: &Rc<PrivateMounts>,
+) -> Vec<String> {
+    let tree = audit(&fixture.guest(Mode::Tree, policy.clone()));
+    let path = directory.join("disk.raw");
+    disk::of_tree(&fixture.root, &path, table);
+    let file = DiskImage::open(&path, Use::Read, &|_, _| {}).expect("an image");
+    let image = match Image::open(file, &path, Access::Look, mounts) {
+        Ok(image) => Rc::new(image),
+        Err(why) => return vec![format!("the image cannot be opened: {why}")],
+    };
+    let guest = Guest::image(&image, policy.clone()).expect("a guest");
+    let report = audit(&guest);
+    drop(guest);
+    Rc::into_inner(image).expect("nobody else's").close().expect("unmounted");
+    tree.checks
+        .iter()
+        .zip(&report.checks)
+        .filter(|(tree, image)| shown(tree) != shown(image) && !is_allowed(tree, image))
+        .map(|(tree, image)| {
+            format!("{}:\n  tree: {}\n  image: {}", tree.id, shown(tree), shown(image))
+        })
+        .collect()
+}
+
+fn cases() -> Vec<PathBuf> {
+    let folder = fixtures().join("checks");
+    let mut cases: Vec<PathBuf> = WalkDir::new(folder)
+        .min_depth(3)
+        .max_depth(3)
+        .into_iter()
+        .map(|entry| entry.expect("an entry").into_path())
+        .filter(|path| path.ends_with("case.toml"))
+        .collect();
+    cases.sort();
+    cases
+}
+
+#[test]
+fn a_tree_and_its_image_are_judged_alike() {
+    if !has(&["mke2fs", "mkfs.vfat", "debugfs"]) {
+        return;
+    }
+    if let Ok(share) = std::env::var(SHARE) {
+        return judge_share(share.parse().expect("a number"));
+    }
+    let program = std::env::current_exe().expect("this program");
+    let start = |share: usize| {
+        Command::new(&program)
+            .args(["--exact", "three_ways::a_tree_and_its_image_are_judged_alike"])
+            .arg("--nocapture")
+            .env(SHARE, share.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a share")
+    };
+    let running: Vec<_> = (0..SHARES).map(start).collect();
+    let done: Vec<_> = running
+        .into_iter()
+        .map(|child| Done::of(child.wait_with_output().expect("a share")))
+        .collect();
+    let wrong: String = done.iter().filter(|share| share.code != 0).map(|s| &*s.err).collect();
+    assert!(done.iter().all(|share| share.code == 0), "{wrong}");
+}
+
+fn judge_share(share: usize) {
+    let cases = cases();
+    assert!(cases.len() > 900, "{} cases", cases.len());
+    let mounts = Rc::new(PrivateMounts::enter().expect("private mounts"));
+    let directory = directory_in_memory();
+    let mut wrong: Vec<String> = Vec::new();
+    for path in cases.iter().skip(share).step_by(SHARES) {
+        let folder = path.parent().expect("a folder");
+        let case = Case::read(path);
+        let fixture = case.fixture(folder);
+        complete(&fixture);
+        let policy: Policy = case.policy.clone().into();
+        let found = differences(&fixture, &policy, Table::Mbr, directory.path(), &mounts);
+        let name = folder.strip_prefix(fixtures()).expect("below the fixtures").display();
+        wrong.extend(found.iter().map(|what| format!("{name}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_distribution_and_its_disk_are_judged_alike() {
+    if !has(&["mke2fs", "mkfs.vfat", "sfdisk"]) {
+        return;
+    }
+    let mounts = Rc::new(PrivateMounts::enter().expect("private mounts"));
+    let directory = directory_in_memory();
+    let mut wrong: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(fixtures().join("distros")).expect("the distributions") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        let fixture = Fixture::distro_in_memory(&name);
+        complete(&fixture);
+        let fstab = fixture.root.join("etc/fstab");
+        let mut text = std::fs::read_to_string(&fstab).expect("an fstab");
+        if !text.contains("/boot ") {
+            text += "UUID=b0000000-0000-4000-8000-00000000b007 /boot ext4 defaults 0 2\n";
+            std::fs::write(&fstab, text).expect("an fstab");
+        }
+        let policy = Policy::default();
+        let found = differences(&fixture, &policy, Table::Gpt, directory.path(), &mounts);
+        wrong.extend(found.iter().map(|what| format!("{name}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
