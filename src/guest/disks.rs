@@ -172,7 +172,7 @@ impl Guest {
     /// When neither the image that it is in nor the kernel tells.
     pub fn partition_start(&self, at: usize) -> Fact<u64> {
         let device = &self.disks()?.devices[at];
-        let start = match self.image.as_deref() {
+        let start = match self.disk_image() {
             Some(image) => image.layout.runs[at].single().map(|range| range.start),
             None => {
                 let text = self.sysfs(&format!("/class/block/{}/start", device.name))?;

@@ -27,7 +27,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use copy::{Copied, copy_image};
+pub use copy::Copied;
 
 use super::{Error, ErrorKind, Result, Stamp};
 
