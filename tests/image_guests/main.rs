@@ -23,6 +23,8 @@ mod assembly;
 mod differences;
 mod disk;
 mod host;
+mod killed;
 mod program;
 mod shell;
 mod three_ways;
+mod untouched;
