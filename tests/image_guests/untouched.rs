@@ -46,10 +46,11 @@ fn a_look_leaves_every_byte_as_it_is() {
             let done = guestprep(&[command], &disk);
             assert!([0, 1, 3].contains(&done.code), "{name}: {done:?}");
             assert_eq!(before, fingerprint(&disk), "{name}: {command} changed the image");
-            assert!(
-                *name == "xfs" || done.err.contains("is not replayed"),
-                "{name}: {command} does not say that the journal is left as it is: {done:?}"
-            );
+            // User space replays the journal of ext in memory; XFS does not tell that it has one.
+            let says = done.out.contains("its journal is not replayed");
+            if command == "audit" {
+                assert_eq!(says, *name == "btrfs", "{name}: {done:?}");
+            }
         }
         // What is copied is prepared with its journal replayed, and the image stays.
         let done = guestprep(&["prepare", "--yes"], &disk);
