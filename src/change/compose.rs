@@ -408,7 +408,7 @@ fn finish(guest: &Guest, profile: &str, drafts: Vec<Draft>) -> Plan {
         schema: Plan::SCHEMA.to_owned(),
         profile: profile.to_owned(),
         guest: PlanGuest {
-            mode: guest.mode().as_str().to_owned(),
+            mode: guest.comes_from().to_owned(),
             hostname: guest.hostname(),
             instance_id: guest.instance_id(),
         },

@@ -178,7 +178,7 @@ pub(super) fn root_of(guest: &Guest) -> String {
         Mode::Live => "/".to_owned(),
         Mode::Tree => guest.root().path().display().to_string(),
         Mode::Image => {
-            let image = guest.disk_image().map(crate::guest::Image::known_as);
+            let image = guest.disk_image().map(crate::guest::Seen::known_as);
             image.unwrap_or_else(|| guest.root().path()).display().to_string()
         }
     }

@@ -23,6 +23,16 @@ A first session:
   guestprep prepare            change it; everything can be rolled back
   guestprep rollback           put everything back, byte for byte";
 
+const COLLECT_HELP: &str = "\
+A bundle is a tar compressed by zstd. It holds every question that the checks asked of the guest,
+the answers, and the contents of the files that they read. Taken out are hashes of passwords,
+private keys, the material of public ones, and values that are named as a password, a key or a
+token. Names of hosts and users, addresses and command lines stay: look at it before it is sent,
+with `tar --zstd -tf FILE` and `tar --zstd -xOf FILE bundle.json`.
+
+`guestprep audit --bundle FILE` gives the same answer elsewhere. Whether it does is tried at once;
+exit code 3 says that it does not, and the bundle is written all the same.";
+
 /// Make a Linux guest fit to become a custom image, prove that it is, and put it back.
 #[derive(Debug, Parser)]
 #[command(name = "guestprep", version, about, after_help = AFTER_HELP, max_term_width = 100)]
@@ -65,6 +75,8 @@ pub enum Command {
     Mitigations(MitigationsArgs),
     /// Show who writes resolv.conf and its options; add single-request-reopen for good
     Dns(DnsArgs),
+    /// Write down what the checks read of a guest, without its secrets, to be audited elsewhere
+    Collect(CollectArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
@@ -146,6 +158,14 @@ pub struct LookArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub image: ImageArgs,
+    /// The guest is what `guestprep collect` noted of it; nothing of this machine is looked at
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["root", "image", "state_dir"],
+        help_heading = "Target"
+    )]
+    pub bundle: Option<PathBuf>,
     #[command(flatten)]
     pub select: SelectArgs,
     #[command(flatten)]
@@ -435,6 +455,37 @@ pub struct KdumpSwitchArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+/// `collect`.
+#[derive(Debug, Args)]
+#[command(after_help = COLLECT_HELP)]
+pub struct CollectArgs {
+    /// The bundle to write, for its owner's eyes alone; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub target: CollectTargetArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// What the image is for: clone (one's own use), share (leaves the account), import
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    pub profile: Option<String>,
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE", help_heading = "Selection")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which guest a bundle is made of.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub struct CollectTargetArgs {
+    /// The guest is the tree below this directory [default: this machine]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The system disk, where it cannot be told: a device or a filesystem's UUID
+    #[arg(long, value_name = "DEV|UUID")]
+    pub system_disk: Option<String>,
 }
 
 /// `explain`.

@@ -19,7 +19,7 @@ use crate::change::{RunKind, RunState, Store, check_replay, forget};
 use crate::engine;
 use crate::guest::{Access, Guest, Image};
 use crate::model::{Plan, Policy};
-use crate::sys::{self, PrivateMounts, Use};
+use crate::sys::{self, DiskImage, PrivateMounts, Use};
 
 /// `prepare --image`
 pub fn prepare(
@@ -39,7 +39,9 @@ pub fn prepare(
     let state_dir = state_dir_of(&image, &args.target)?;
     sys::leave_directory()?;
     // Before a state directory is made beside a file that is no image.
-    drop(open_file(&image, if copy.is_some() { Use::Read } else { Use::Change })?);
+    let file = open_file(&image, if copy.is_some() { Use::Read } else { Use::Change })?;
+    refuse_writers(&file)?;
+    drop(file);
     let store = Store::create_at(&state_dir).map_err(setup::nothing_changed)?;
     let _lock = store.lock().map_err(setup::nothing_changed)?;
     let mounts = private_mounts()?;
@@ -50,7 +52,7 @@ pub fn prepare(
         None => &image,
     };
     let access = if copy.is_some() { Access::Look } else { Access::Change };
-    let open = Rc::new(open_image(&image, &image, access, &mounts)?);
+    let open = Rc::new(open_image(&image, &image, access, Some(&mounts))?);
     if copy.is_none() {
         setup::finish_interrupted_in(&Guest::image(&open, Policy::default())?, &store)?;
     }
@@ -118,7 +120,7 @@ pub fn rollback(args: &RollbackArgs, image: &Path) -> Outcome {
     let changed = PathBuf::from(&run.header.root);
     if changed == image {
         let mounts = private_mounts()?;
-        let open = Rc::new(open_image(&image, &image, Access::Change, &mounts)?);
+        let open = Rc::new(open_image(&image, &image, Access::Change, Some(&mounts))?);
         let guest = Guest::image(&open, Policy::default())?;
         let ended = rollback::carry_out(&guest, run);
         drop(guest);
@@ -184,7 +186,19 @@ fn make_copy(image: &Path, copy: &Path, mounts: &Rc<PrivateMounts>) -> Result<Im
     drop(source);
     let way = if copied.cloned { "sharing its blocks" } else { "copied" };
     sys::say(&format!("{}: {way}, {} bytes", copy.display(), copied.bytes));
-    open_image(&partial, copy, Access::Change, mounts).inspect_err(|_| sys::remove_named(&partial))
+    open_image(&partial, copy, Access::ChangeCopy, Some(mounts))
+        .inspect_err(|_| sys::remove_named(&partial))
+}
+
+/// An image that something else writes to is neither changed nor copied.
+fn refuse_writers(file: &DiskImage) -> Result<(), Trouble> {
+    let writers = file.writers();
+    if writers.is_empty() {
+        return Ok(());
+    }
+    let shown = file.path().display();
+    Err(Trouble::usage(format!("{shown} is in use by {}; nothing was changed", writers.join(", ")))
+        .hint("unmount what is mounted of it, and detach it with `losetup -d`"))
 }
 
 /// Unmount an image's filesystems.

@@ -4,8 +4,10 @@
 
 mod args;
 mod audit;
+mod bundle;
 mod capture;
 mod change;
+mod collect;
 mod disks;
 mod dns;
 mod exit;
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Mitigations(args) => mitigations::run(&cli, args),
         Command::Swap(args) => swap::run(&cli, args),
         Command::Kdump(args) => kdump::run(&cli, args),
+        Command::Collect(args) => collect::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::args::{Cli, Format, LookArgs};
+use super::bundle;
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
 use super::target::Target;
@@ -18,10 +19,21 @@ const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestpre
     To take exactly these later: `guestprep plan -o plan.json`, then `guestprep prepare --plan plan.json`.\n";
 
 pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
+    let system_disk = args.target.system_disk.as_deref();
+    if let Some(path) = &args.bundle {
+        let (choice, guest) = bundle::open(cli, &args.select, system_disk, path)?;
+        return tell(args, &choice, &guest, false);
+    }
     let choice = Choice::read(cli, &args.select)?;
     let target = Target::look(&args.target, &args.image)?;
-    let guest = target.guest(choice.policy(args.target.system_disk.as_deref()))?;
-    let (audit, plan) = make(&guest, &choice)?;
+    let guest = target.guest(choice.policy(system_disk))?;
+    // An image is open for reading here, and everything in it would seem to be in the way.
+    tell(args, &choice, &guest, sys::is_root() && !matches!(target, Target::Image(_)))
+}
+
+/// Make the plan and show it, and what stands in its way where that can be told.
+fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -> Outcome {
+    let (audit, plan) = make(guest, choice)?;
     let to_file = args.output.output.is_some();
     let style = setup::style(args.output.color, to_file);
     let text = match args.output.format {
@@ -36,16 +48,16 @@ pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
         }
         Some(Format::Text) | None => {
             let mut text = render(&plan, &audit.report, style);
-            if !plan.steps.is_empty() {
+            // What a bundle says of a plan is to be looked at, not to be taken.
+            if !plan.steps.is_empty() && args.bundle.is_none() {
                 text.push_str(NEXT);
             }
             text
         }
     };
     setup::deliver(&args.output, &text)?;
-    // An image is open for reading here, and everything in it would seem to be in the way.
-    if sys::is_root() && !matches!(target, Target::Image(_)) {
-        for obstacle in preflight(&guest, &plan)? {
+    if with_obstacles {
+        for obstacle in preflight(guest, &plan)? {
             sys::say(&format!("in the way: {}", obstacle.message));
         }
     }

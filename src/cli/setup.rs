@@ -7,7 +7,7 @@ use super::exit::{Exit, Trouble};
 use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
 use crate::change::{RolledBack, Store, recover};
 use crate::engine::{Selection, Settings};
-use crate::guest::Guest;
+use crate::guest::{Guest, SavedSettings};
 use crate::model::{Category, CheckId, Policy, Report};
 use crate::report::{self, Style, Words};
 use crate::sys::{self, ErrorKind, Lock};
@@ -33,13 +33,31 @@ pub struct Choice {
 impl Choice {
     /// Read the configuration and understand the selection.
     pub fn read(cli: &Cli, args: &SelectArgs) -> Result<Self, Trouble> {
-        let config = read_config(args.config.as_deref())?;
+        Self::of(cli, args, &config_files(args.config.as_deref())?)
+    }
+
+    /// As [`Choice::read`], for a bundle, which brings the configuration that it was made with:
+    /// this machine's is for this machine. What is typed goes before both.
+    pub fn of_bundle(cli: &Cli, args: &SelectArgs, saved: &SavedSettings) -> Result<Self, Trouble> {
+        let mut files: Vec<(PathBuf, String)> = Vec::new();
+        match args.config.as_deref() {
+            Some(named) => files = config_files(Some(named))?,
+            None => {
+                let saved = saved.config.iter();
+                files.extend(saved.map(|(name, text)| (PathBuf::from(name), text.clone())));
+            }
+        }
+        let mut choice = Self::of(cli, args, &files)?;
+        if args.profile.is_none() && args.config.is_none() {
+            choice.profile = find_profile(&saved.profile)?;
+        }
+        Ok(choice)
+    }
+
+    fn of(cli: &Cli, args: &SelectArgs, files: &[(PathBuf, String)]) -> Result<Self, Trouble> {
+        let config = parse_config(files)?;
         let name = args.profile.as_deref().or(config.profile.as_deref()).unwrap_or("clone");
-        let profile = catalog::profile(name).ok_or_else(|| {
-            let known: Vec<&str> = PROFILES.iter().map(|p| p.name).collect();
-            Trouble::usage(format!("there is no profile {name}"))
-                .hint(format!("there are {}", known.join(", ")))
-        })?;
+        let profile = find_profile(name)?;
         let category = args.category.as_deref().map(find_category).transpose()?;
         let select = Selection {
             only: find_checks(&args.checks)?,
@@ -84,6 +102,14 @@ impl Choice {
             own_hosts: self.config.network.own_hosts.unwrap_or_default(),
         }
     }
+}
+
+fn find_profile(name: &str) -> Result<&'static Profile, Trouble> {
+    catalog::profile(name).ok_or_else(|| {
+        let known: Vec<&str> = PROFILES.iter().map(|p| p.name).collect();
+        Trouble::usage(format!("there is no profile {name}"))
+            .hint(format!("there are {}", known.join(", ")))
+    })
 }
 
 /// The language that titles and messages are to be in.
@@ -235,28 +261,41 @@ pub fn absolute(target: &TargetArgs) -> Result<(Option<PathBuf>, Option<PathBuf>
 }
 
 pub fn read_config(named: Option<&Path>) -> Result<Config, Trouble> {
-    let mut config = Config::default();
-    let files = match named {
+    parse_config(&config_files(named)?)
+}
+
+/// The configuration's files and their texts, in the order that they count in.
+pub fn config_files(named: Option<&Path>) -> Result<Vec<(PathBuf, String)>, Trouble> {
+    let paths = match named {
         Some(path) => vec![path.to_owned()],
         None => {
-            let mut files = vec![PathBuf::from(CONFIG)];
-            files.extend(sys::list_named(Path::new(CONFIG_PARTS), ".toml")?);
-            files
+            let mut paths = vec![PathBuf::from(CONFIG)];
+            paths.extend(sys::list_named(Path::new(CONFIG_PARTS), ".toml")?);
+            paths
         }
     };
-    for file in files {
-        let Some(bytes) = sys::read_named(&file, MAX_CONFIG)? else {
+    let mut files = Vec::new();
+    for path in paths {
+        let Some(bytes) = sys::read_named(&path, MAX_CONFIG)? else {
             if named.is_some() {
                 return Err(Trouble::usage(format!(
                     "cannot read {}: there is no such file",
-                    file.display()
+                    path.display()
                 )));
             }
             continue;
         };
         let text = String::from_utf8(bytes)
-            .map_err(|_| Trouble::usage(format!("{}: it is not UTF-8", file.display())))?;
-        config.merge(Config::parse(&file, &text).map_err(Trouble::usage)?);
+            .map_err(|_| Trouble::usage(format!("{}: it is not UTF-8", path.display())))?;
+        files.push((path, text));
+    }
+    Ok(files)
+}
+
+fn parse_config(files: &[(PathBuf, String)]) -> Result<Config, Trouble> {
+    let mut config = Config::default();
+    for (path, text) in files {
+        config.merge(Config::parse(path, text).map_err(Trouble::usage)?);
     }
     Ok(config)
 }

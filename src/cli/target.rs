@@ -29,8 +29,9 @@ impl Target {
         if let Some(path) = &image.image {
             let path = sys::absolute(path)?;
             warn_of_unfinished(&path, target)?;
-            let mounts = private_mounts()?;
-            let open = open_image(&path, &path, Access::Look, &mounts)?;
+            // Without root, and in most containers, user space reads.
+            let mounts = PrivateMounts::enter().ok().map(Rc::new);
+            let open = open_image(&path, &path, Access::Look, mounts.as_ref())?;
             return Ok(Target::Image(Rc::new(open)));
         }
         setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;
@@ -75,18 +76,21 @@ pub fn open_image(
     path: &Path,
     known_as: &Path,
     access: Access,
-    mounts: &Rc<PrivateMounts>,
+    mounts: Option<&Rc<PrivateMounts>>,
 ) -> Result<Image, Trouble> {
     let wanted = match access {
         Access::Look => Use::Read,
-        Access::Change => Use::Change,
+        Access::Change | Access::ChangeCopy => Use::Change,
     };
     let file = open_file(path, wanted)?;
+    let writers = file.writers();
+    if access == Access::Look && !writers.is_empty() {
+        let shown = path.display();
+        let by = writers.join(", ");
+        sys::say(&format!("{shown} is in use by {by}: what is seen of it may be half written"));
+    }
     let image = Image::open(file, known_as, access, mounts)
         .map_err(|why| Trouble::new(Exit::Undetermined, why))?;
-    for what in image.left_out() {
-        sys::say(what);
-    }
     Ok(image)
 }
 
@@ -104,7 +108,13 @@ pub fn open_file(path: &Path, wanted: Use) -> Result<DiskImage, Trouble> {
 
 /// A run on the image itself that was cut short: what is seen is neither before nor after.
 fn warn_of_unfinished(image: &Path, target: &TargetArgs) -> Result<(), Trouble> {
-    let Some(store) = Store::open_at(&state_dir_of(image, target)?)? else { return Ok(()) };
+    let store = match Store::open_at(&state_dir_of(image, target)?) {
+        Ok(Some(store)) => store,
+        Ok(None) => return Ok(()),
+        // An ordinary user may not see the journal, and has nothing to finish there.
+        Err(error) if error.kind() == ErrorKind::Permission && !sys::is_root() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     let own = image.display().to_string();
     for run in store.runs()? {
         if run.header.root == own && run.is_unfinished() {

@@ -108,8 +108,11 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
         (false, true) => Decision::Undetermined,
         (false, false) => Decision::Ready,
     };
-    let guest = guest_info(guest);
-    let digest = digest_of(&(&guest, settings.profile.name, verdict, &results, &waived));
+    let mut info = guest_info(guest);
+    let digest = digest_of(&(&info, settings.profile.name, verdict, &results, &waived));
+    // The digest of a bundle's report is that of the guest's own.
+    info.mode = guest.comes_from().to_owned();
+    let guest = info;
     let report = Report {
         schema: Report::SCHEMA.to_owned(),
         tool: Tool { name: "guestprep".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -201,7 +204,7 @@ pub fn guest_info(guest: &Guest) -> GuestInfo {
         init: guest.init().map_or("unknown", crate::guest::Init::as_str).to_owned(),
         instance_id: guest.instance_id(),
         image: guest.disk_image().map(|image| ImageInfo {
-            container: image.container().to_string(),
+            container: image.container().to_owned(),
             reader: image.reader().as_str().to_owned(),
             left_out: image.left_out().to_vec(),
         }),

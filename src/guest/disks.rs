@@ -1,12 +1,15 @@
 //! The block devices of a running machine and what lies on what, as /sys/class/block tells it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fact, Guest, Unknown};
 use crate::model::GuestPath;
 use crate::parse::fields::unsigned;
 use crate::sys::Kernel;
 
 /// What a block device is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
     /// A whole disk.
     Disk,
@@ -39,7 +42,8 @@ pub enum DeviceKind {
 }
 
 /// One block device with a size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BlockDevice {
     /// The kernel's name: `vda1`, `dm-0`; in a disk image, what a message calls it.
     pub name: String,
@@ -75,7 +79,8 @@ impl BlockDevice {
 }
 
 /// The block devices of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Disks {
     /// Every device with a size, sorted by name.
     pub devices: Vec<BlockDevice>,
@@ -167,7 +172,7 @@ impl Guest {
     /// When neither the image that it is in nor the kernel tells.
     pub fn partition_start(&self, at: usize) -> Fact<u64> {
         let device = &self.disks()?.devices[at];
-        let start = match self.image.as_deref() {
+        let start = match self.disk_image() {
             Some(image) => image.layout.runs[at].single().map(|range| range.start),
             None => {
                 let text = self.sysfs(&format!("/class/block/{}/start", device.name))?;
@@ -181,7 +186,7 @@ impl Guest {
 }
 
 pub(super) fn read(guest: &Guest) -> Fact<Disks> {
-    if let Some(image) = &guest.image {
+    if let Some(image) = &guest.seen {
         return Ok(image.layout.disks.clone());
     }
     let Some(kernel) = guest.kernel.as_ref().or(guest.host.as_ref()) else {

@@ -3,12 +3,15 @@
 //! For probes. Measures nothing and reads no superblock; [`Guest::identity`] and
 //! [`Guest::fs_use`] do.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fact, Guest, Mode, SystemDisks};
 use crate::model::GuestPath;
 use crate::parse::options::Options;
 
 /// A mounted filesystem that lies on system disks alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SystemFilesystem {
     /// Where it is mounted: of several mount points the shortest.
     pub target: GuestPath,
@@ -38,7 +41,7 @@ impl Guest {
         if *system == SystemDisks::Unseen {
             return Ok(None);
         }
-        if let Some(image) = &self.image {
+        if let Some(image) = &self.seen {
             return Ok(Some(image.filesystems.clone()));
         }
         let disks = self.disks()?;

@@ -70,17 +70,21 @@ impl Guest {
     fn make_identity(&self, at: usize) -> Fact<Identity> {
         let disks = self.disks()?;
         let device = &disks.devices[at];
-        if let Some(image) = &self.image {
+        if let Some(image) = &self.seen {
             return Ok(self.with_partition(at, Identity::of(image.superblock(at)?)));
         }
         let Some(kernel) = self.kernel.as_ref().or(self.host.as_ref()) else {
             return Err(Unknown("no kernel tells which disks there are".to_owned()));
         };
         let Some(devices) = kernel.devices() else { return self.udev_note(at) };
-        let look = |window: &Window| match superblock::identify(window) {
-            Ok(found) => Ok(Ok(found)),
-            Err(Unidentified::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
+        let look = |window: &Window| {
+            let answer = match superblock::identify(window) {
+                Ok(found) => Ok(found),
+                Err(Unidentified::Unread(unread)) => return Err(unread.0),
+                Err(other) => Err(other.to_string()),
+            };
+            devices.note(&device.name, window.used());
+            Ok(answer)
         };
         let wanted = superblock::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);
@@ -145,7 +149,7 @@ impl Guest {
     }
 
     fn make_partition_table(&self, at: usize) -> Fact<Option<PartitionTable>> {
-        if let Some(image) = &self.image {
+        if let Some(image) = &self.seen {
             return Ok(image.layout.table.clone().filter(|_| at == 0));
         }
         let disks = self.disks()?;
@@ -157,10 +161,14 @@ impl Guest {
         let sector =
             kernel.sys(&format!("/class/block/{}/queue/logical_block_size", device.name))?;
         let sector = sector.and_then(|t| String::from_utf8(t).ok()?.trim().parse::<u32>().ok());
-        let look = |window: &Window| match partition_table::parse(window, sector) {
-            Ok(found) => Ok(Ok(found)),
-            Err(TableError::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
+        let look = |window: &Window| {
+            let answer = match partition_table::parse(window, sector) {
+                Ok(found) => Ok(found),
+                Err(TableError::Unread(unread)) => return Err(unread.0),
+                Err(other) => Err(other.to_string()),
+            };
+            devices.note(&device.name, window.used());
+            Ok(answer)
         };
         let wanted = partition_table::wanted(device.size);
         let read = |ranges: &[Range<u64>]| devices.read(&device.name, device.number, ranges);

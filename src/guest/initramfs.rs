@@ -7,7 +7,7 @@
 //! time of change, digest of its beginning); of another guest none is kept, because whoever made
 //! its filesystem chose all of these.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufReader, Read};
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use crate::model::{GuestPath, Sha256, sha256_hex};
 use crate::parse::cpio::Entry;
 use crate::parse::initramfs::{LIMITS, read};
 use crate::parse::kernel_modules::module_name;
-use crate::sys::{Cache, Stamp, Stream, Time};
+use crate::sys::{Cache, Notes, Record, Stamp, Stream, Time};
 
 /// No initramfs file is larger than this, in bytes.
 const MAX_IMAGE: u64 = 1 << 30;
@@ -81,6 +81,7 @@ impl Initramfs {
 pub(super) struct Images {
     reading: RefCell<BTreeMap<GuestPath, Receiver<Fact<Initramfs>>>>,
     known: RefCell<BTreeMap<GuestPath, Fact<Rc<Initramfs>>>>,
+    lie_on_image: Cell<bool>,
 }
 
 /// One image to read.
@@ -91,12 +92,15 @@ struct Job {
     answer: Sender<Fact<Initramfs>>,
 }
 
-impl Images {
-    /// Wait until nothing is read any more: a file that is open holds the filesystem it lies on.
-    pub(super) fn wait(&self) {
-        for (_, receiver) in std::mem::take(&mut *self.reading.borrow_mut()) {
-            // What was read is of no use now, and neither is why it could not be.
-            let _ = receiver.recv();
+impl Drop for Images {
+    /// The filesystems of an image are unmounted when its guest is gone, and the initramfs that no
+    /// check asked for may still be read by then: a file that is open holds its filesystem.
+    fn drop(&mut self) {
+        if self.lie_on_image.get() {
+            for (_, receiver) in std::mem::take(self.reading.get_mut()) {
+                // What was read is of no use now, and neither is why it could not be.
+                let _ = receiver.recv();
+            }
         }
     }
 }
@@ -104,6 +108,9 @@ impl Images {
 impl Guest {
     /// Begin to read the initramfs of every kernel, beside whatever the caller does next.
     pub fn read_ahead(&self) {
+        if matches!(self.record, Some(Record::Read(_))) {
+            return; // What was found in the images is in the notes.
+        }
         let kernels = self.kernels().unwrap_or_default();
         self.begin(kernels.iter().flat_map(|kernel| kernel.initramfs.iter().cloned()));
     }
@@ -113,6 +120,9 @@ impl Guest {
     /// # Errors
     /// When it cannot be read, is damaged, or is of a kind that is not read.
     pub fn initramfs(&self, path: &GuestPath) -> Fact<Rc<Initramfs>> {
+        if let Some(Record::Read(notes)) = &self.record {
+            return noted(notes, path);
+        }
         self.begin([path.clone()]);
         if let Some(receiver) = self.facts.images.reading.borrow_mut().remove(path) {
             let broke = || Unknown(format!("reading {path} broke; please report this"));
@@ -120,12 +130,22 @@ impl Guest {
             self.facts.images.known.borrow_mut().insert(path.clone(), read);
         }
         let known = self.facts.images.known.borrow();
-        known.get(path).cloned().unwrap_or_else(|| Err(Unknown(format!("{path} was not read"))))
+        let found = known.get(path).cloned();
+        let found = found.unwrap_or_else(|| Err(Unknown(format!("{path} was not read"))));
+        if let Some(Record::Written(recorder)) = &self.record {
+            let fact = found.as_deref().map_err(|why| &why.0);
+            let value = serde_json::to_value(fact).unwrap_or_default();
+            recorder.note(|notes| {
+                notes.facts.insert(name_in_notes(path), value);
+            });
+        }
+        found
     }
 
     /// Begin to read those images that nobody asked for before.
     fn begin(&self, paths: impl IntoIterator<Item = GuestPath>) {
         let images = &self.facts.images;
+        images.lie_on_image.set(self.image.is_some());
         let cache = self.is_running_here().then(Cache::open).flatten().map(Arc::new);
         let mut jobs = VecDeque::new();
         for path in paths {
@@ -152,6 +172,20 @@ impl Guest {
         }
         work(jobs);
     }
+}
+
+/// What was found in an image when the guest was looked at: images are too large to be kept.
+fn noted(notes: &Notes, path: &GuestPath) -> Fact<Rc<Initramfs>> {
+    let Some(value) = notes.facts.get(&name_in_notes(path)) else {
+        return Err(Notes::not_held("read", path).into());
+    };
+    let fact: Result<Initramfs, String> = serde_json::from_value(value.clone())
+        .map_err(|error| Unknown(format!("what the bundle says of {path} is broken: {error}")))?;
+    fact.map(Rc::new).map_err(Unknown)
+}
+
+fn name_in_notes(path: &GuestPath) -> String {
+    format!("initramfs:{path}")
 }
 
 /// Hand the images to as many threads as there are images and processors.

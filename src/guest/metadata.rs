@@ -3,7 +3,7 @@
 //! Asked of a guest that runs here, on ECS, at most once, and only when a probe needs it. A
 //! recorded guest has its answers in the record.
 
-use super::{Fact, Guest, Unknown, keep};
+use super::{Fact, Guest, keep};
 use crate::model::MetadataPolicy;
 use crate::sys::{self, Metadata};
 
@@ -33,15 +33,14 @@ impl Guest {
                 return Ok(None);
             }
             let Some(kernel) = self.kernel() else { return Ok(None) };
-            if !kernel.is_live() {
-                return Ok(kernel.recorded_metadata()?);
-            }
-            match &self.policy.metadata {
-                MetadataPolicy::Never => Ok(None),
-                MetadataPolicy::Ask => sys::ask_metadata(sys::METADATA_ADDRESS).map(Some),
-                MetadataPolicy::At(address) => sys::ask_metadata(address).map(Some),
-            }
-            .map_err(Unknown::from)
+            let address = match &self.policy.metadata {
+                // A recorded guest has its answers in the record, and nothing is asked.
+                _ if !kernel.is_live() => sys::METADATA_ADDRESS,
+                MetadataPolicy::Never => return Ok(None),
+                MetadataPolicy::Ask => sys::METADATA_ADDRESS,
+                MetadataPolicy::At(address) => address,
+            };
+            Ok(kernel.metadata(address)?)
         })
         .map(Option::as_ref)
     }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod boot;
+mod bundle;
 mod changelog;
 mod cloud_init;
 mod disks;
@@ -43,17 +44,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
-use crate::sys::{self, Kernel, Root, Runner};
+use crate::sys::{self, Kernel, Record, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
+pub use bundle::{Bundle, BundleError, SavedSettings};
 pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWITCH};
 pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
-pub use image::{Access, Image, Reader};
+pub use image::{Access, Image, Reader, Seen};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
@@ -98,13 +102,16 @@ impl From<sys::Error> for Unknown {
 pub type Fact<T> = Result<T, Unknown>;
 
 /// Where the guest comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// This machine, running.
+    #[serde(rename = "live")]
     Live,
     /// A directory that holds a guest's tree.
+    #[serde(rename = "root")]
     Tree,
     /// A disk image.
+    #[serde(rename = "image")]
     Image,
 }
 
@@ -125,9 +132,14 @@ pub struct Guest {
     root: Root,
     kernel: Option<Kernel>,
     host: Option<Kernel>,
+    /// What is open of the image that it is on; it is mounted while this lives.
     image: Option<Rc<image::Image>>,
+    /// What was found on that image, or on that of a bundle.
+    seen: Option<Rc<image::Seen>>,
     runner: Runner,
     policy: Policy,
+    /// Where it is noted what the guest answers, or the notes that it answers from.
+    record: Option<Record>,
     facts: Facts,
 }
 
@@ -181,8 +193,10 @@ impl Guest {
             kernel: Some(Kernel::live()?),
             host: None,
             image: None,
+            seen: None,
             runner: Runner::live(),
             policy,
+            record: None,
             facts: Facts::default(),
         })
     }
@@ -199,8 +213,10 @@ impl Guest {
             kernel: None,
             host: Kernel::live().ok(),
             image: None,
+            seen: None,
             runner: Runner::refusing(),
             policy,
+            record: None,
             facts: Facts::default(),
         })
     }
@@ -216,19 +232,29 @@ impl Guest {
             kernel: Some(Kernel::recorded(kernel)?),
             host: None,
             image: None,
+            seen: None,
             runner: Runner::refusing(),
             policy,
+            record: None,
             facts: Facts::default(),
         })
     }
 
-    /// Where the guest comes from.
+    /// How the guest is judged: of a bundle, as the guest was that it was collected from.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Whether it is this very machine, and not a record of one: what statvfs(2) and /proc/PID say
-    /// is about it.
+    /// The word for where it comes from in reports: that of its mode, or `bundle`.
+    pub fn comes_from(&self) -> &'static str {
+        match self.record {
+            Some(Record::Read(_)) => "bundle",
+            _ => self.mode.as_str(),
+        }
+    }
+
+    /// Whether what statvfs(2) and /proc/PID say is about it: it is this very machine, or a bundle
+    /// of what a machine said of itself; not a fixture.
     pub fn is_running_here(&self) -> bool {
         self.kernel.as_ref().is_some_and(Kernel::is_live)
     }
@@ -249,8 +275,8 @@ impl Guest {
     }
 
     /// Runs commands on it; refuses when it does not run.
-    pub fn runner(&self) -> Runner {
-        self.runner
+    pub fn runner(&self) -> &Runner {
+        &self.runner
     }
 
     /// A regular file's content, read once; `None` when the path names nothing.
@@ -280,7 +306,7 @@ impl Guest {
     /// # Errors
     /// When it cannot be opened.
     pub fn stamp(&self, path: &GuestPath) -> Fact<Option<Stamp>> {
-        Ok(self.root.open_stream(path, u64::MAX)?.map(|stream| stream.stamp()))
+        Ok(self.root.stamp(path)?)
     }
 
     /// The immutable and append-only flags of a path; `None` when it names nothing.
@@ -451,7 +477,11 @@ impl Guest {
 
     /// The time of day, in seconds since 1970: for what is due at some time.
     pub fn now(&self) -> u64 {
-        sys::seconds_since_1970()
+        match &self.record {
+            Some(Record::Written(recorder)) => recorder.now(),
+            Some(Record::Read(notes)) => notes.now,
+            None => sys::seconds_since_1970(),
+        }
     }
 
     /// The running kernel's release.

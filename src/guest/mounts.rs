@@ -125,10 +125,10 @@ fn same_root(a: &Mountinfo, b: &Mountinfo) -> bool {
 impl Guest {
     /// The processes that keep a mount busy; none on a recorded kernel, whose processes are gone.
     pub fn holders(&self, mount: &Mount) -> Vec<Holder> {
-        if !self.is_running_here() {
-            return Vec::new();
+        match self.kernel() {
+            Some(kernel) => kernel.holders(mount.device, mount.id),
+            None => Vec::new(),
         }
-        Holder::of_mount(mount.device, mount.id)
     }
 
     /// The mount namespaces of this guest beside our own and process 1's, each once. A service

@@ -361,7 +361,7 @@ impl Guest {
 
     /// A disk image: a clone has its disk and no other.
     fn place_in_image(&self, source: &Source) -> Fact<Place> {
-        let Some(image) = &self.image else { return self.place_in_tree(source) };
+        let Some(image) = &self.seen else { return self.place_in_tree(source) };
         let mut names = image.names(self.fstab()?);
         if let Some(named) = &self.policy.system_disk {
             let name = named.strip_prefix("/dev/").and_then(disk_of_kernel_name);

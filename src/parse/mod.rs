@@ -5,6 +5,7 @@
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
 pub mod apt_sources;
+pub mod archive;
 pub mod bls;
 pub mod cloud_config;
 pub mod cloud_swap;
@@ -12,6 +13,7 @@ pub mod cpio;
 pub mod crashkernel;
 mod crc;
 pub mod crypttab;
+pub mod ext;
 mod field;
 pub mod fields;
 pub mod fstab;
@@ -38,6 +40,7 @@ pub mod options;
 pub mod os_release;
 pub mod partition_table;
 pub mod passwd;
+pub mod reduce;
 pub mod release_file;
 pub mod resolv_conf;
 pub mod rpm_verify;

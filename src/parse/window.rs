@@ -5,6 +5,7 @@
 //! answers [`Unread`] with the range: the reader adds it and calls again, at most [`MAX_READS`] times. What lies
 //! beyond the end of the device is absent, which is an answer; what was not read is not.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// No parser asks for more ranges than this, whatever the bytes say. A reader stops there.
@@ -18,6 +19,8 @@ pub const MAX_RANGE: u64 = 4 << 20;
 pub struct Window {
     size: u64,
     pieces: Vec<(u64, Vec<u8>)>,
+    /// What parsers were given of it.
+    used: RefCell<Vec<Range<u64>>>,
 }
 
 /// A parser needs these bytes of the device, which the window does not hold.
@@ -28,12 +31,12 @@ pub struct Unread(pub Range<u64>);
 impl Window {
     /// A window on a device of `size` bytes, of which nothing was read yet.
     pub fn new(size: u64) -> Self {
-        Self { size, pieces: Vec::new() }
+        Self { size, ..Self::default() }
     }
 
     /// A window that holds a whole device, for one that is already in memory.
     pub fn of(bytes: Vec<u8>) -> Self {
-        Self { size: bytes.len() as u64, pieces: vec![(0, bytes)] }
+        Self { size: bytes.len() as u64, pieces: vec![(0, bytes)], ..Self::default() }
     }
 
     /// Adds what was read at `offset`. What lies beyond the end of the device is dropped. Of two reads of the same
@@ -60,15 +63,27 @@ impl Window {
         if length == 0 {
             return Ok(Some(&[]));
         }
-        self.pieces
-            .iter()
-            .find_map(|(start, bytes)| {
-                let from = usize::try_from(offset.checked_sub(*start)?).ok()?;
-                let to = usize::try_from(end.checked_sub(*start)?).ok()?;
-                bytes.get(from..to)
-            })
-            .map(Some)
-            .ok_or(Unread(offset..end))
+        let found = self.find(&(offset..end)).ok_or(Unread(offset..end))?;
+        self.used.borrow_mut().push(offset..end);
+        Ok(Some(found))
+    }
+
+    fn find(&self, range: &Range<u64>) -> Option<&[u8]> {
+        self.pieces.iter().find_map(|(start, bytes)| {
+            let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
+            let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+            bytes.get(from..to)
+        })
+    }
+
+    /// The bytes that parsers were given, by offset: all that their answers rest on. Ranges that
+    /// touch are one.
+    pub fn used(&self) -> Vec<(u64, &[u8])> {
+        let ranges = self.used.borrow();
+        let whole = merged(ranges.clone(), self.size);
+        let is_in_one_piece = whole.iter().all(|range| self.find(range).is_some());
+        let ranges = if is_in_one_piece { &whole } else { &*ranges };
+        ranges.iter().filter_map(|range| Some((range.start, self.find(range)?))).collect()
     }
 
     /// `N` bytes at `offset`, as [`Window::get`].

@@ -15,6 +15,8 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Error, ErrorKind, Result};
 
 /// What errors call the thing that is asked.
@@ -27,7 +29,7 @@ const BUFFER: usize = 32 * 1024;
 const FOREVER: u32 = u32::MAX;
 
 /// An address that an interface has now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// The interface's index, as /sys/class/net/NAME/ifindex has it.
     pub index: u32,

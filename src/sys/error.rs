@@ -1,22 +1,27 @@
 //! What a failed look at the machine says: the operation, the path and the cause, once each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
+
+use serde::{Deserialize, Serialize};
 
 /// The result of an operation on the machine.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A failed operation. Displays as `cannot read /etc/shadow: Permission denied`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
-    operation: &'static str,
-    path: String,
+    operation: Cow<'static, str>,
+    // Boxed, since every result in the program has room for an error.
+    path: Box<str>,
     kind: ErrorKind,
-    cause: String,
+    cause: Box<str>,
 }
 
 /// The classes of failure that callers tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// No such file or directory.
     NotFound,
@@ -38,6 +43,8 @@ pub enum ErrorKind {
     Timeout,
     /// Commands are not run for this guest.
     Refused,
+    /// A bundle does not hold the answer.
+    NotHeld,
     /// Anything else.
     Other,
 }
@@ -50,7 +57,12 @@ impl Error {
         kind: ErrorKind,
         cause: impl fmt::Display,
     ) -> Self {
-        Self { operation, path: path.to_string(), kind, cause: cause.to_string() }
+        Self {
+            operation: operation.into(),
+            path: path.to_string().into(),
+            kind,
+            cause: cause.to_string().into(),
+        }
     }
 
     /// An error of a system call.
@@ -58,8 +70,8 @@ impl Error {
         let kind = source.raw_os_error().map_or(ErrorKind::Other, kind_of_errno);
         let text = source.to_string();
         // "(os error 13)" says to a reader what the words before it said already.
-        let cause = text.split(" (os error ").next().unwrap_or(&text).to_owned();
-        Self { operation, path: path.to_string(), kind, cause }
+        let cause: Box<str> = text.split(" (os error ").next().unwrap_or(&text).into();
+        Self { operation: operation.into(), path: path.to_string().into(), kind, cause }
     }
 
     /// An error of a rustix call.
@@ -87,7 +99,7 @@ impl Error {
 
     /// Add what the bare cause does not say, in parentheses.
     pub fn explained(mut self, why: impl fmt::Display) -> Self {
-        self.cause = format!("{} ({why})", self.cause);
+        self.cause = format!("{} ({why})", self.cause).into();
         self
     }
 

@@ -2,14 +2,16 @@
 
 use std::fmt::Debug;
 
-use super::{Attributes, InodeFlags, Result, Stream};
+use serde::{Deserialize, Serialize};
+
+use super::{Attributes, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
 
 /// More names than this in one directory is not a guest's configuration.
 pub(super) const MAX_NAMES: usize = 65_536;
 
 /// Space and inodes of a filesystem, as statvfs(3) gives them to a caller without privilege.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FsUse {
     /// Size in bytes.
     pub size: u64,
@@ -33,6 +35,9 @@ pub(super) trait Files: Debug {
     fn lstat(&self, path: &GuestPath) -> Result<Option<Attributes>>;
     fn read(&self, path: &GuestPath, limit: u64) -> Result<Option<Vec<u8>>>;
     fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>>;
+    fn stamp(&self, path: &GuestPath) -> Result<Option<Stamp>> {
+        Ok(self.open_stream(path, u64::MAX)?.map(|stream| stream.stamp()))
+    }
     fn read_link(&self, path: &GuestPath) -> Result<Option<Vec<u8>>>;
     fn list(&self, path: &GuestPath) -> Result<Option<Vec<Vec<u8>>>>;
     fn flags(&self, path: &GuestPath) -> Result<Option<InodeFlags>>;

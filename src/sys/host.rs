@@ -144,6 +144,35 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Write a file that the operator named and that nobody else may read, whole or not at all.
+///
+/// # Errors
+/// What the system says, and a name that is taken by anything but a file.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
+    if path.exists() && !path.is_file() {
+        let cause = "it is no regular file";
+        return Err(Error::new("write", path.display(), ErrorKind::NotRegular, cause));
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(|e| fail(&e))
+        .and_then(|mut file| {
+            let written = file.write_all(content).and_then(|()| file.sync_all());
+            written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
+                let _ = std::fs::remove_file(&temporary);
+                fail(&e)
+            })
+        })
+}
+
 /// Write to standard output. A reader that has gone away is no error.
 ///
 /// # Errors

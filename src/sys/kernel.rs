@@ -3,9 +3,11 @@
 //! Absent when the guest is a disk or a tree. Both come through a [`Root`] of their own, so that a
 //! fixture can stand in for a kernel and every probe be tested without one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::{Address, Devices, Metadata, Result, Root, addresses};
+use super::record::{Notes, Record, Recorder, Space, Whose};
+use super::{Address, Devices, Holder, Metadata, Result, Root, addresses, metadata};
 use crate::model::GuestPath;
 
 /// The largest file of /proc or /sys that is read; mountinfo of a busy container host is the
@@ -19,6 +21,7 @@ pub struct Kernel {
     sys: Root,
     devices: Option<Devices>,
     recorded: Option<Root>,
+    record: Option<(Record, Whose)>,
 }
 
 impl Kernel {
@@ -32,6 +35,7 @@ impl Kernel {
             sys: Root::open(Path::new("/sys"))?,
             devices: Some(Devices::live()),
             recorded: None,
+            record: None,
         })
     }
 
@@ -45,6 +49,37 @@ impl Kernel {
             sys: Root::open(&path.join("sys"))?,
             devices: None,
             recorded: Some(Root::open(path)?),
+            record: None,
+        })
+    }
+
+    /// The same kernel, whose answers a recorder notes.
+    pub fn recorded_by(&self, recorder: &Recorder, whose: Whose) -> Self {
+        let (proc, sys) = spaces(whose);
+        let record = Record::Written(recorder.clone());
+        recorder.note(|notes| {
+            notes.kernels.entry(whose).or_default().is_live = self.devices.is_some();
+        });
+        Self {
+            proc: self.proc.recorded_by(recorder, proc),
+            sys: self.sys.recorded_by(recorder, sys),
+            devices: self.devices.as_ref().map(|_| Devices::with_record(record.clone(), whose)),
+            recorded: self.recorded.clone(),
+            record: Some((record, whose)),
+        }
+    }
+
+    /// A kernel that answers from notes; `None` where they are of a guest without one.
+    pub fn replayed(notes: &Rc<Notes>, whose: Whose) -> Option<Self> {
+        let kernel = notes.kernels.get(&whose)?;
+        let (proc, sys) = spaces(whose);
+        let record = Record::Read(Rc::clone(notes));
+        Some(Self {
+            proc: Root::replayed(notes, proc, PathBuf::from("/proc")),
+            sys: Root::replayed(notes, sys, PathBuf::from("/sys")),
+            devices: kernel.is_live.then(|| Devices::with_record(record.clone(), whose)),
+            recorded: None,
+            record: Some((record, whose)),
         })
     }
 
@@ -112,41 +147,81 @@ impl Kernel {
     /// # Errors
     /// What the system says, and a record that cannot be read.
     pub fn addresses(&self) -> Result<Option<Vec<Address>>> {
-        match &self.recorded {
+        let ask = || match &self.recorded {
             None => addresses::live().map(Some),
             Some(record) => match record.read(&GuestPath::from("/addresses"), LIMIT)? {
                 Some(text) => addresses::recorded(&text).map(Some),
                 None => Ok(None),
             },
-        }
-    }
-
-    /// What the metadata service said of a recorded guest; `None` where none is noted.
-    ///
-    /// # Errors
-    /// A record that cannot be read.
-    pub fn recorded_metadata(&self) -> Result<Option<Metadata>> {
-        let Some(record) = &self.recorded else { return Ok(None) };
-        let Some(text) = record.read(&GuestPath::from("/metadata"), LIMIT)? else {
-            return Ok(None);
         };
-        let mut found = Metadata::default();
-        for line in String::from_utf8_lossy(&text).lines() {
-            let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            let value = Some(value.to_owned());
-            match key {
-                "token-only" => found.token_only = true,
-                "instance-type" => found.instance_type = value,
-                "region-id" => found.region = value,
-                "image-id" => found.image = value,
-                _ => {}
+        match &self.record {
+            None => ask(),
+            Some((record, whose)) => {
+                let what = "the addresses of the network interfaces";
+                record.answer(*whose, what, |kernel| &mut kernel.addresses, ask)
             }
         }
-        Ok(Some(found))
     }
 
-    /// Whether this is the kernel that runs this process.
+    /// What the metadata service at an address says; of a recorded guest what it said then, `None`
+    /// where that was not noted.
+    ///
+    /// # Errors
+    /// When it does not answer within a second, and a record that cannot be read.
+    pub fn metadata(&self, address: &str) -> Result<Option<Metadata>> {
+        let ask = || match &self.recorded {
+            None => metadata::ask(address).map(Some),
+            Some(record) => recorded_metadata(record),
+        };
+        match &self.record {
+            None => ask(),
+            Some((record, whose)) => {
+                record.answer(*whose, "the instance's metadata", |k| &mut k.metadata, ask)
+            }
+        }
+    }
+
+    /// The processes that keep a mount busy, given by its `major:minor` and its id in mountinfo;
+    /// none on a recorded kernel, whose processes are gone.
+    pub fn holders(&self, device: (u32, u32), mount: u32) -> Vec<Holder> {
+        let ask = || match self.is_live() {
+            true => Holder::of_mount(device, mount),
+            false => Vec::new(),
+        };
+        match &self.record {
+            None => ask(),
+            Some((record, _)) => record.holders(mount, ask),
+        }
+    }
+
+    /// Whether this is the kernel that runs this process, or gives again what one said that did.
     pub fn is_live(&self) -> bool {
         self.devices.is_some()
     }
+}
+
+fn spaces(whose: Whose) -> (Space, Space) {
+    match whose {
+        Whose::Guest => (Space::Proc, Space::Sys),
+        Whose::Host | Whose::Image => (Space::HostProc, Space::HostSys),
+    }
+}
+
+fn recorded_metadata(record: &Root) -> Result<Option<Metadata>> {
+    let Some(text) = record.read(&GuestPath::from("/metadata"), LIMIT)? else {
+        return Ok(None);
+    };
+    let mut found = Metadata::default();
+    for line in String::from_utf8_lossy(&text).lines() {
+        let (key, value) = line.split_once('=').unwrap_or((line, ""));
+        let value = Some(value.to_owned());
+        match key {
+            "token-only" => found.token_only = true,
+            "instance-type" => found.instance_type = value,
+            "region-id" => found.region = value,
+            "image-id" => found.image = value,
+            _ => {}
+        }
+    }
+    Ok(Some(found))
 }

@@ -7,6 +7,8 @@ use std::io::Read;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Error, ErrorKind, Result};
 
 /// Where Alibaba Cloud ECS has it, from within a VPC.
@@ -22,7 +24,7 @@ const TOKEN_TTL: &str = "60";
 const MAX_VALUE: u64 = 1024;
 
 /// What the service said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Whether it refuses whoever has no token.
     pub token_only: bool,

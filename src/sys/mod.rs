@@ -24,6 +24,7 @@ mod lock;
 mod metadata;
 mod private_mounts;
 mod processes;
+mod record;
 mod root;
 mod runner;
 mod stream;
@@ -42,7 +43,7 @@ pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, exists, is_root, is_terminal_err, is_terminal_in,
     is_terminal_out, leave_directory, list_named, machine_state_dir, note_signals, print,
-    read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named,
+    read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named, write_private,
 };
 pub use image::{Container, Copied, DiskImage, Use};
 pub use kernel::Kernel;
@@ -50,6 +51,10 @@ pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use private_mounts::{PrivateMounts, Volume};
 pub use processes::{Hold, Holder};
+pub use record::{
+    CommandNotes, DeviceNotes, FileNotes, KernelNotes, Noted, Notes, OutputNotes, Record, Recorder,
+    Reduce, Space, Stored, Whose, entry_name,
+};
 pub use root::Root;
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};

@@ -7,8 +7,10 @@
 //! already, so that no name is resolved twice.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
 use super::confined::as_path;
-use super::{Error, ErrorKind, Result, Runner};
+use super::{Error, ErrorKind, FileKind, Filesystem, Result, Runner};
 use crate::model::GuestPath;
 
 /// Where the mounts of this process begin. It stays, empty, in a filesystem in memory.
@@ -114,6 +116,22 @@ impl PrivateMounts {
         Err(Error::new("mount", shown, ErrorKind::Other, cause))
     }
 
+    /// Copy a filesystem that is read in user space into memory, where nobody can write to it.
+    ///
+    /// # Errors
+    /// What cannot be read of it, and more than 64 MiB.
+    pub fn unpack(&self, filesystem: &dyn Filesystem, shown: &str) -> Result<PathBuf> {
+        let on = self.directory()?;
+        let fail = |e| Error::errno("mount on", on.display(), e);
+        let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
+        rustix::mount::mount("guestprep", &on, "tmpfs", flags, Some(c"mode=0755,size=64m"))
+            .map_err(fail)?;
+        self.mounted.borrow_mut().push(on.clone());
+        unpack(filesystem, filesystem.root(), &on, MAX_DEPTH, shown)?;
+        rustix::mount::mount_remount(&on, flags | MountFlags::RDONLY, c"").map_err(fail)?;
+        Ok(on)
+    }
+
     /// Show a directory at a path inside a root too; `false` when there is no such directory in it.
     ///
     /// # Errors
@@ -148,3 +166,43 @@ impl PrivateMounts {
         Ok(())
     }
 }
+
+/// Directories in a filesystem of this kind lie no deeper.
+const MAX_DEPTH: usize = 16;
+/// And hold no more names.
+const MAX_NAMES: usize = 4096;
+
+/// Copy what is below a directory.
+fn unpack(
+    filesystem: &dyn Filesystem,
+    directory: u64,
+    to: &Path,
+    depth: usize,
+    shown: &str,
+) -> Result<()> {
+    let fail = |cause: String| Error::new("read", shown, ErrorKind::Other, cause);
+    if depth == 0 {
+        return Err(fail("its directories lie too deep".to_owned()));
+    }
+    for name in filesystem.names(directory, MAX_NAMES).map_err(fail)? {
+        let Some(inode) = filesystem.child(directory, &name).map_err(fail)? else { continue };
+        if name.contains(&b'/') {
+            return Err(fail("a name in it has a slash".to_owned()));
+        }
+        let path = to.join(OsStr::from_bytes(&name));
+        let io = |e: &std::io::Error| Error::io("make", path.display(), e);
+        let about = filesystem.attributes(inode).map_err(fail)?;
+        if about.kind == FileKind::Directory {
+            std::fs::create_dir(&path).map_err(|e| io(&e))?;
+            unpack(filesystem, inode, &path, depth - 1, shown)?;
+        } else {
+            let length = usize::try_from(about.size.min(MAX_COPY)).unwrap_or(0);
+            let content = filesystem.read(inode, 0, length).map_err(fail)?;
+            std::fs::write(&path, content).map_err(|e| io(&e))?;
+        }
+    }
+    Ok(())
+}
+
+/// No file of an EFI system partition that is read here is larger.
+const MAX_COPY: u64 = 64 << 20;

@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use super::confined::Confined;
 use super::files::{Files, FsUse};
+use super::record::{Notes, Recorder, Recording, Replay, Space};
 use super::walk::{Filesystem, Walk};
-use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stream};
+use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
 
 /// The root of a guest: a directory of this machine, or what is read without one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Root {
     files: Rc<dyn Files>,
     /// The directory, where there is one: only there can anything be changed.
@@ -37,6 +38,17 @@ impl Root {
         Ok(Self { files: directory.clone(), directory: Some(directory), path: full })
     }
 
+    /// The same root, whose answers a recorder notes. Nothing can be changed through it.
+    pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
+        let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));
+        Self { files, directory: None, path: self.path.clone() }
+    }
+
+    /// A root that answers from notes; nothing of this machine is opened.
+    pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
+        Self { files: Rc::new(Replay::new(Rc::clone(notes), space)), directory: None, path }
+    }
+
     /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
     /// other one is mounted on a directory of those before it. Where there is no such directory it
     /// is left out, as boot could not mount it either.
@@ -48,11 +60,11 @@ impl Root {
     pub fn unmounted(
         path: &Path,
         root: Rc<dyn Filesystem>,
-        mounts: Vec<(GuestPath, Rc<dyn Filesystem>)>,
+        mounts: &[(GuestPath, Rc<dyn Filesystem>)],
     ) -> Result<Self> {
         let mut walk = Walk::new(root);
         for (on, filesystem) in mounts {
-            walk.mount(filesystem, &on)?;
+            walk.mount(Rc::clone(filesystem), on)?;
         }
         Ok(Self { files: Rc::new(walk), directory: None, path: path.to_owned() })
     }
@@ -101,6 +113,14 @@ impl Root {
     /// As [`Root::read`].
     pub fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
         self.files.open_stream(path, limit)
+    }
+
+    /// When a regular file last changed, links followed; `None` when the path names nothing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn stamp(&self, path: &GuestPath) -> Result<Option<Stamp>> {
+        self.files.stamp(path)
     }
 
     /// A symbolic link's target, unresolved; `None` when the path names nothing or no link.

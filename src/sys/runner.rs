@@ -4,12 +4,16 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::record::{Notes, Record, Recorder};
 use super::{Error, ErrorKind, Result};
+use crate::model::ByteString;
 
 /// Where commands are looked for, in this order.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -17,9 +21,10 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const MAX_OUTPUT: u64 = 4 << 20;
 
 /// Runs commands on a live guest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Runner {
     allowed: bool,
+    record: Option<Record>,
 }
 
 /// What a command left behind.
@@ -52,12 +57,22 @@ impl Output {
 impl Runner {
     /// Runs commands on this machine, which is the guest.
     pub fn live() -> Self {
-        Self { allowed: true }
+        Self { allowed: true, record: None }
     }
 
     /// Refuses every command: the guest is a disk or a tree, and the host's answer would be wrong.
     pub fn refusing() -> Self {
-        Self { allowed: false }
+        Self { allowed: false, record: None }
+    }
+
+    /// The same, with what commands answer noted.
+    pub fn recorded_by(&self, recorder: &Recorder) -> Self {
+        Self { allowed: self.allowed, record: Some(Record::Written(recorder.clone())) }
+    }
+
+    /// Gives again what commands answered; runs none.
+    pub fn replayed(notes: &Rc<Notes>) -> Self {
+        Self { allowed: false, record: Some(Record::Read(Rc::clone(notes))) }
     }
 
     /// Run a command to its end, or kill it and all its children at the time limit.
@@ -68,6 +83,17 @@ impl Runner {
     /// [`Output`].
     pub fn run<S: AsRef<OsStr>>(&self, argv: &[S], limit: Duration) -> Result<Output> {
         let argv: Vec<&OsStr> = argv.iter().map(AsRef::as_ref).collect();
+        match &self.record {
+            None => self.run_here(&argv, limit),
+            Some(record) => {
+                let shown: Vec<ByteString> =
+                    argv.iter().map(|word| ByteString::from(word.as_bytes())).collect();
+                record.run(&shown, || self.run_here(&argv, limit))
+            }
+        }
+    }
+
+    fn run_here(&self, argv: &[&OsStr], limit: Duration) -> Result<Output> {
         let Some((program, arguments)) = argv.split_first() else {
             return Err(Error::new("run", "", ErrorKind::Other, "there is no command"));
         };

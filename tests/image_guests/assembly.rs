@@ -246,7 +246,7 @@ done
 
 fn image(disk: &Path, mounts: &Rc<PrivateMounts>) -> Rc<Image> {
     let file = DiskImage::open(disk, Use::Read, &|_, _| {}).expect("an image");
-    let image = Image::open(file, disk, Access::Look, mounts);
+    let image = Image::open(file, disk, Access::Look, Some(mounts));
     Rc::new(image.unwrap_or_else(|why| panic!("{why}")))
 }
 
@@ -268,7 +268,7 @@ fn a_guest_is_what_its_filesystems_are_mounted_by_hand() {
         assert!(wanted.len() > 100, "{}: {} lines", layout.name, wanted.len());
 
         let open = image(&workshop.disk, &mounts);
-        let left_out = open.left_out().to_vec();
+        let left_out = open.seen().left_out().to_vec();
         let guest = Guest::image(&open, Policy::default()).expect("a guest");
         let found = seen(&guest);
         drop(guest);

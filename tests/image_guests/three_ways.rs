@@ -100,7 +100,7 @@ fn differences(
     let path = directory.join("disk.raw");
     disk::of_tree(&fixture.root, &path, table);
     let file = DiskImage::open(&path, Use::Read, &|_, _| {}).expect("an image");
-    let image = match Image::open(file, &path, Access::Look, mounts) {
+    let image = match Image::open(file, &path, Access::Look, Some(mounts)) {
         Ok(image) => Rc::new(image),
         Err(why) => return vec![format!("the image cannot be opened: {why}")],
     };

@@ -5,5 +5,10 @@
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
+mod archives;
+mod child;
 mod containers;
+mod copies;
+mod hostile;
 mod tools;
+mod vanishing;

@@ -10,7 +10,7 @@ use guestprep::sys::{DiskImage, Result, Use};
 use tempfile::TempDir;
 
 /// The size of the disk that [`disk`] makes, in bytes. VHD counts whole megabytes at best.
-pub const SIZE: u64 = 24 << 20;
+pub const SIZE: u64 = 8 << 20;
 
 /// A directory for a test. Not in /tmp, which may be memory.
 pub fn directory() -> TempDir {
@@ -38,7 +38,7 @@ pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
     if !found {
-        println!("left out: {program} is not installed");
+        eprintln!("left out: {program} is not installed");
     }
     found
 }
@@ -50,7 +50,7 @@ pub fn disk(directory: &Path) -> PathBuf {
     std::fs::create_dir_all(tree.join("etc")).unwrap();
     std::fs::write(tree.join("etc/fstab"), "UUID=1 / ext4 defaults 0 1\n").unwrap();
     let noise: Vec<u8> =
-        (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..1_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     std::fs::write(tree.join("noise"), noise).unwrap();
     File::create(&path).unwrap().set_len(SIZE).unwrap();
     run(
@@ -62,7 +62,7 @@ pub fn disk(directory: &Path) -> PathBuf {
             "-d".as_ref(),
             tree.as_ref(),
             path.as_ref(),
-            "20M".as_ref(),
+            "7M".as_ref(),
         ],
     );
     let file = File::options().write(true).open(&path).unwrap();

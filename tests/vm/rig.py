@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from typing import BinaryIO
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("GUESTPREP_VM_CACHE", HERE.parents[1] / "target" / "vm"))
@@ -57,6 +58,7 @@ class Outcome:
     kind: str
     seconds: float | None  # from the kernel's start to that, by the guest's clock
     idle: float | None  # of these, the seconds in which the guest had nothing to do; only if multi-user had its turn
+    device_wait: float | None  # seconds from the first device being waited for to the last one given up before multi-user
     login: float | None  # seconds until systemd-user-sessions.service let users log in
     root: str | None  # how `/` is mounted in the end: rw or ro
     ssh: str | None  # state of ssh.service in the end
@@ -166,6 +168,8 @@ def boot(
     work: pathlib.Path,
     *,
     cow: pathlib.Path | None = None,
+    write: bool = False,
+    initrd: pathlib.Path | None = None,
     disks: Sequence[pathlib.Path] = (),
     setup: str | None = None,
     job: str | None = None,
@@ -178,6 +182,8 @@ def boot(
     `work` is made and holds the console, the files in and out, and the copy-on-write root unless `cow` names one.
     `disks` become /dev/ubdb, /dev/ubdc and so on. `setup` is a shell script that runs before systemd; `job` a script
     (its first line names the interpreter) that runs after multi-user is reached and finds `files` in $RIG_IN.
+    With `initrd` the base is a whole disk: `kernel_arguments` then name the root, and `setup` cannot be had. With `write`
+    the guest writes to the base itself.
     """
     require("linux.uml")
     work.mkdir(parents=True, exist_ok=True)
@@ -202,10 +208,9 @@ def boot(
     command = [
         "linux.uml",
         "mem=512M",
-        f"ubd0={cow},{base.resolve()}",
+        f"ubd0={base.resolve()}" if write else f"ubd0={cow},{base.resolve()}",
         *(f"ubd{n}={disk.resolve()}" for n, disk in enumerate(disks, 1)),
-        "root=/dev/ubda",
-        "ro",
+        *(["root=/dev/ubda", "ro"] if initrd is None else [f"initrd={initrd.resolve()}"]),
         "con0=null,fd:1",
         "con=null",
         "ssl=null",
@@ -220,28 +225,37 @@ def boot(
         *(["init=/usr/lib/guestprep-rig/early"] if setup is not None else []),
         *kernel_arguments,
     ]
-    start = time.monotonic()
     with open(console, "wb") as sink:
-        with _starting:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=work,
-            )
-            _sessions.add(process.pid)
-        try:
-            process.wait(timeout=limit)
-            timed_out = False
-        except subprocess.TimeoutExpired:
-            timed_out = True
-        finally:
-            stop_session(process.pid)
-            process.wait()
-            _sessions.discard(process.pid)
+        start = time.monotonic()
+        timed_out = run_guest(command, work, sink, limit)
     return read_console(console, out, timed_out, time.monotonic() - start)
+
+
+def start_guest(command: Sequence[str], work: pathlib.Path, **streams) -> subprocess.Popen:
+    """Starts a guest in a session of its own; whoever starts it ends it with `end_guest`."""
+    with _starting:
+        process = subprocess.Popen(command, start_new_session=True, cwd=work, **streams)
+        _sessions.add(process.pid)
+    return process
+
+
+def end_guest(process: subprocess.Popen) -> None:
+    """Kills what is left of a guest."""
+    stop_session(process.pid)
+    process.wait()
+    _sessions.discard(process.pid)
+
+
+def run_guest(command: Sequence[str], work: pathlib.Path, sink: BinaryIO, limit: float) -> bool:
+    """Runs a guest that asks for nothing until its end; whether it had to be ended because `limit` seconds passed."""
+    process = start_guest(command, work, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        process.wait(timeout=limit)
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        end_guest(process)
+    return False
 
 
 def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall: float) -> Outcome:
@@ -273,6 +287,7 @@ def read_console(console: pathlib.Path, out: pathlib.Path, timed_out: bool, wall
         kind=kind,
         seconds=when,
         idle=seconds("idle"),
+        device_wait=seconds("devices given up after"),
         login=seconds("logins allowed in"),
         root=marker("root (ro|rw)"),
         ssh=marker(r"ssh (\S+)"),

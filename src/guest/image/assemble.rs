@@ -4,186 +4,131 @@
 //! to mount. Then the root is found by what it holds, and its own fstab says what is mounted where.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::layout::{self, Layout};
+use super::candidates::{Candidate, is_mountable};
+use super::layout::Layout;
 use super::names::{Named, Names, system_names};
 use super::root::{ROOT_TYPE, is_root, none};
-use super::{Access, Image, Reader};
+use super::view::{self, Bytes};
+use super::{Access, Gathered, Opened};
 use crate::guest::{DeviceKind, Fact, MAX_FILE, SystemFilesystem, Unknown};
 use crate::model::GuestPath;
 use crate::parse::fstab::Fstab;
 use crate::parse::options::Options;
 use crate::parse::source::Source;
-use crate::parse::superblock::{Checksum, Detail, Superblock};
-use crate::sys::{DiskImage, PrivateMounts, Root, Volume};
+use crate::parse::superblock::Superblock;
+use crate::sys::{DiskImage, FileKind, Filesystem, PrivateMounts, Root, Volume};
 
 /// Names in the top directory of a btrfs that are tried for a subvolume with a root in it.
 const MAX_SUBVOLUMES: usize = 64;
 
-/// A filesystem of the image that can be mounted.
-struct Candidate {
-    device: usize,
-    fstype: &'static str,
-    needs_recovery: bool,
+/// An image whose filesystems are being opened.
+pub struct Assembly<'a> {
+    pub file: &'a DiskImage,
+    pub layout: &'a Layout,
+    pub superblocks: &'a [Fact<Option<Superblock>>],
+    /// Where the kernel mounts; none where the filesystems are read in user space.
+    pub mounts: Option<&'a PrivateMounts>,
+    access: Access,
+    /// Each device that is open: of a btrfs its topmost subvolume.
+    opened: BTreeMap<usize, Tree>,
+    /// What is mounted on the root in user space.
+    views: Vec<(GuestPath, Rc<dyn Filesystem>)>,
+    gathered: Vec<Gathered>,
+}
+
+/// A root with what its fstab mounts on it.
+pub struct Assembled {
+    pub root: Opened,
+    pub filesystems: Vec<SystemFilesystem>,
+    /// The btrfs subvolumes, by where they are mounted.
+    pub subvolumes: BTreeMap<GuestPath, GuestPath>,
+    /// What is not seen, a sentence each.
+    pub left_out: Vec<String>,
+    /// The volumes that lie in several pieces.
+    pub gathered: Vec<Gathered>,
+}
+
+/// A filesystem that is open, or a directory of one.
+#[derive(Clone)]
+enum Tree {
+    /// It is mounted here.
+    Directory(PathBuf),
+    /// It is read in user space.
+    View(Rc<dyn Filesystem>),
 }
 
 /// Where the root was found.
 struct Found {
     device: usize,
     subvolume: Option<GuestPath>,
-    directory: PathBuf,
+    tree: Tree,
 }
 
-/// An image whose filesystems are being mounted.
-struct Assembly<'a> {
-    file: &'a DiskImage,
-    layout: &'a Layout,
-    superblocks: &'a [Fact<Option<Superblock>>],
-    mounts: &'a PrivateMounts,
-    access: Access,
-    /// Where each device is mounted: of a btrfs its topmost subvolume.
-    mounted: BTreeMap<usize, PathBuf>,
-}
-
-impl Image {
-    /// Open an image with its filesystems, mounted where only this process sees them.
-    ///
-    /// `known_as` is the path that messages and journals call it by.
-    ///
-    /// # Errors
-    /// When its root cannot be found, told from another, or read.
-    pub fn open(
-        file: DiskImage,
-        known_as: &Path,
-        access: Access,
-        mounts: &Rc<PrivateMounts>,
-    ) -> Fact<Self> {
-        let layout = layout::read(&file, known_as)?;
-        let superblocks: Vec<_> = (0..layout.disks.devices.len())
-            .map(|device| layout::superblock_of(&file, &layout, device))
-            .collect();
-        let mut assembly = Assembly {
-            file: &file,
-            layout: &layout,
-            superblocks: &superblocks,
-            mounts,
-            access: Access::Look,
-            mounted: BTreeMap::new(),
-        };
-        let (root, doubts) = assembly.find_root()?;
-        let root = match access {
-            Access::Look => root,
-            Access::Change => assembly.again_for_change(root)?,
-        };
-        let mut made = assembly.mount_fstab(&root)?;
-        made.left_out.extend(doubts);
-        Ok(Self {
-            filesystems: made.filesystems,
-            subvolumes: made.subvolumes,
-            left_out: made.left_out,
-            root: root.directory,
-            reader: Reader::Kernel,
-            known_as: known_as.to_owned(),
+impl<'a> Assembly<'a> {
+    /// An image of which nothing is open.
+    pub fn new(
+        file: &'a DiskImage,
+        layout: &'a Layout,
+        superblocks: &'a [Fact<Option<Superblock>>],
+        mounts: Option<&'a PrivateMounts>,
+    ) -> Self {
+        Self {
             file,
             layout,
             superblocks,
-            mounts: Rc::clone(mounts),
-        })
-    }
-}
-
-/// What of fstab is mounted.
-#[derive(Default)]
-struct Made {
-    filesystems: Vec<SystemFilesystem>,
-    subvolumes: BTreeMap<GuestPath, GuestPath>,
-    left_out: Vec<String>,
-}
-
-/// The filesystems of an image that can be mounted, and what is wrong with the others.
-fn candidates(
-    layout: &Layout,
-    superblocks: &[Fact<Option<Superblock>>],
-) -> (Vec<Candidate>, Vec<String>) {
-    let mut found = Vec::new();
-    let mut doubts = layout.doubts.clone();
-    for (device, superblock) in superblocks.iter().enumerate() {
-        if layout.disks.children(device).next().is_some() {
-            continue;
-        }
-        let path = layout.disks.devices[device].path();
-        match superblock {
-            Ok(None) => {}
-            Ok(Some(superblock)) => {
-                match candidate(device, layout.disks.devices[device].size, superblock) {
-                    Ok(Some(candidate)) => found.push(candidate),
-                    Ok(None) => {}
-                    Err(why) => doubts.push(format!("{path}: {why}")),
-                }
-            }
-            Err(why) => doubts.push(why.0.clone()),
+            mounts,
+            access: Access::Look,
+            opened: BTreeMap::new(),
+            views: Vec::new(),
+            gathered: Vec::new(),
         }
     }
-    (found, doubts)
-}
 
-/// Whether a filesystem may be mounted, by its superblock alone.
-fn candidate(
-    device: usize,
-    size: u64,
-    superblock: &Superblock,
-) -> Result<Option<Candidate>, String> {
-    let fits = |bytes: u64| {
-        let cause = || format!("its filesystem says {bytes} bytes, of which {size} are there");
-        if bytes <= size { Ok(()) } else { Err(cause()) }
-    };
-    let (fstype, needs_recovery) = match &superblock.detail {
-        Detail::Ext(_) if superblock.kind.name() == "jbd" => return Ok(None),
-        Detail::Ext(ext) => {
-            fits(ext.blocks.saturating_mul(ext.block_size))?;
-            if let Some(uuid) = &ext.journal_uuid {
-                return Err(format!("its journal lies on another device, {uuid}"));
-            }
-            (superblock.kind.name(), ext.needs_recovery())
+    /// Find the root, and mount on it what its fstab names.
+    ///
+    /// # Errors
+    /// When it cannot be found, told from another, or opened for this access.
+    pub fn assemble(
+        mut self,
+        candidates: &[Candidate],
+        doubts: &[String],
+        access: Access,
+    ) -> Fact<Assembled> {
+        let (mut root, doubts) = self.find_root(candidates, doubts.to_vec())?;
+        if access != Access::Look {
+            root = self.again_for_change(root, access)?;
         }
-        Detail::Xfs(xfs) => {
-            fits(xfs.blocks.saturating_mul(xfs.block_size.into()))?;
-            if xfs.external_log {
-                return Err("its log lies on another device".to_owned());
-            }
-            if xfs.in_progress || xfs.needs_repair() {
-                return Err("xfs_repair has to run before it can be mounted".to_owned());
-            }
-            ("xfs", false)
-        }
-        Detail::Btrfs(btrfs) => {
-            fits(btrfs.device_bytes)?;
-            if btrfs.devices != 1 {
-                return Err(format!("it is one of {} devices of a btrfs", btrfs.devices));
-            }
-            ("btrfs", btrfs.has_log)
-        }
-        Detail::Luks(_) => return Err("it is encrypted (LUKS)".to_owned()),
-        Detail::Md(_) => return Err("it is a member of a software RAID".to_owned()),
-        Detail::Lvm(_) | Detail::Swap(_) | Detail::Vfat(_) | Detail::None => return Ok(None),
-    };
-    if superblock.checksum == Checksum::Bad {
-        return Err(format!("the checksum of its {fstype} superblock is wrong"));
+        let mut made = Assembled {
+            root: Opened::Directory(PathBuf::new()),
+            filesystems: Vec::new(),
+            subvolumes: BTreeMap::new(),
+            left_out: doubts,
+            gathered: Vec::new(),
+        };
+        self.mount_fstab(&root, &mut made)?;
+        made.gathered = self.gathered;
+        made.root = match root.tree {
+            Tree::Directory(path) => Opened::Directory(path),
+            Tree::View(root) => Opened::View { root, mounts: self.views },
+        };
+        Ok(made)
     }
-    Ok(Some(Candidate { device, fstype, needs_recovery }))
-}
 
-impl Assembly<'_> {
-    /// The one filesystem, or subvolume, that is the root; and what is wrong with others.
-    fn find_root(&mut self) -> Fact<(Found, Vec<String>)> {
-        let (candidates, mut doubts) = candidates(self.layout, self.superblocks);
+    /// The one filesystem, or subvolume, that is the root; and what is not seen of the others.
+    fn find_root(
+        &mut self,
+        candidates: &[Candidate],
+        mut doubts: Vec<String>,
+    ) -> Fact<(Found, Vec<String>)> {
         let mut found = Vec::new();
-        for candidate in &candidates {
-            if candidate.needs_recovery && self.access == Access::Look {
-                let path = self.layout.disks.devices[candidate.device].path();
+        for candidate in candidates {
+            if self.mounts.is_some() && candidate.needs_recovery {
+                let path = self.path(candidate.device);
                 doubts.push(format!("{path}: its journal is not replayed, as boot would do"));
             }
             match self.roots_in(candidate) {
@@ -209,8 +154,12 @@ impl Assembly<'_> {
         }
     }
 
+    fn path(&self, device: usize) -> String {
+        self.layout.disks.devices[device].path()
+    }
+
     fn shown(&self, root: &Found) -> String {
-        let path = self.layout.disks.devices[root.device].path();
+        let path = self.path(root.device);
         match &root.subvolume {
             Some(subvolume) => format!("{path}, subvolume {subvolume}"),
             None => path,
@@ -222,7 +171,7 @@ impl Assembly<'_> {
     fn choose(&self, found: &[Found]) -> Fact<Option<usize>> {
         let mut naming = Vec::new();
         for (at, root) in found.iter().enumerate() {
-            let fstab = fstab_of(&root.directory)?;
+            let fstab = self.fstab_of(&root.tree)?;
             let names = self.names(fstab.as_ref());
             let names_itself = fstab.as_ref().is_some_and(|fstab| {
                 fstab.entries().any(|entry| {
@@ -263,87 +212,155 @@ impl Assembly<'_> {
     /// The roots in a filesystem: itself; of a btrfs the default subvolume, or those at its top.
     fn roots_in(&mut self, candidate: &Candidate) -> Fact<Vec<Found>> {
         let device = candidate.device;
-        let top = self.mount(device)?;
-        let whole = |directory: PathBuf| Found { device, subvolume: None, directory };
-        if candidate.fstype != "btrfs" {
-            let is_it = is_root(&Root::open(&top)?)?;
-            return Ok(if is_it { vec![whole(top)] } else { Vec::new() });
-        }
-        let default = self.mount_as(device, "")?;
+        let tree = self.open(device)?;
+        let whole = |tree: Tree| Found { device, subvolume: None, tree };
+        let top = match (&tree, candidate.fstype) {
+            (Tree::Directory(top), "btrfs") => top.clone(),
+            _ => {
+                let is_it = is_root(&self.root_of(&tree)?)?;
+                return Ok(if is_it { vec![whole(tree)] } else { Vec::new() });
+            }
+        };
+        let default = self.mount(device, "")?;
         if is_root(&Root::open(&default)?)? {
-            return Ok(vec![whole(default)]);
+            return Ok(vec![whole(Tree::Directory(default))]);
         }
         let mut found = Vec::new();
-        let names = Root::open(&top)?.list(&GuestPath::from("/"))?.unwrap_or_default();
+        let inside = Root::open(&top)?;
+        let names = inside.list(&GuestPath::from("/"))?.unwrap_or_default();
         for name in names.into_iter().take(MAX_SUBVOLUMES) {
             let subvolume = GuestPath::from("/").join(&name);
-            let directory = top.join(std::ffi::OsStr::from_bytes(&name));
-            // A link at the top would lead out of the subvolume.
-            let about = Root::open(&top)?.lstat(&subvolume)?;
-            let is_directory = about.is_some_and(|a| a.kind == crate::sys::FileKind::Directory);
-            if is_directory && is_root(&Root::open(&directory)?)? {
-                found.push(Found { device, subvolume: Some(subvolume), directory });
+            let Some(directory) = directory_in(&top, &subvolume)? else { continue };
+            if is_root(&Root::open(&directory)?)? {
+                let tree = Tree::Directory(directory);
+                found.push(Found { device, subvolume: Some(subvolume), tree });
             }
         }
         Ok(found)
     }
 
-    /// Mount a device once; the directory that it is mounted on.
-    fn mount(&mut self, device: usize) -> Fact<PathBuf> {
-        if let Some(known) = self.mounted.get(&device) {
+    /// Open a device once.
+    fn open(&mut self, device: usize) -> Fact<Tree> {
+        if let Some(known) = self.opened.get(&device) {
             return Ok(known.clone());
         }
         let is_btrfs = self.fstype(device) == Some("btrfs");
-        let directory = self.mount_as(device, if is_btrfs { "subvolid=5" } else { "" })?;
-        self.mounted.insert(device, directory.clone());
-        Ok(directory)
+        let tree = if self.mounts.is_none() {
+            Tree::View(self.view(device)?)
+        } else {
+            match self.mount(device, if is_btrfs { "subvolid=5" } else { "" }) {
+                Ok(directory) => Tree::Directory(directory),
+                Err(why) => self.unpack(device).map_err(|_| why)?,
+            }
+        };
+        self.opened.insert(device, tree.clone());
+        Ok(tree)
     }
 
     fn fstype(&self, device: usize) -> Option<&'static str> {
         self.superblocks[device].as_ref().ok()?.as_ref().map(|superblock| superblock.kind.name())
     }
 
-    fn mount_as(&self, device: usize, more: &str) -> Fact<PathBuf> {
-        let path = self.layout.disks.devices[device].path();
-        let fstype = self.fstype(device).unwrap_or("auto");
-        let range = self.layout.runs[device].single().ok_or_else(|| {
+    /// The filesystem on a device, read in user space.
+    fn view(&self, device: usize) -> Fact<Rc<dyn Filesystem>> {
+        let path = self.path(device);
+        let fstype = self.fstype(device).unwrap_or("nothing that is known");
+        let cannot = || {
             Unknown(format!(
-                "{path}: it lies in several pieces of the image, and no loop device joins them"
+                "{path}: {fstype} can be read by the kernel alone, which needs root and loop devices"
             ))
-        })?;
+        };
+        let superblock = self.superblocks[device].as_ref().map_err(Clone::clone)?;
+        let superblock = superblock.as_ref().ok_or_else(cannot)?;
+        let bytes = Bytes::of(self.file, self.layout, device);
+        let opened = view::open(bytes, superblock).map_err(|e| Unknown(format!("{path}: {e}")))?;
+        opened.ok_or_else(cannot)
+    }
+
+    /// Show a FAT filesystem that the kernel has no driver for as a copy in memory, which nobody
+    /// can write to.
+    fn unpack(&self, device: usize) -> Fact<Tree> {
+        match (self.fstype(device), self.mounts) {
+            (Some("vfat"), Some(mounts)) => {
+                let view = self.view(device)?;
+                Ok(Tree::Directory(mounts.unpack(view.as_ref(), &self.path(device))?))
+            }
+            _ => Err(Unknown("it is no FAT".to_owned())),
+        }
+    }
+
+    /// Have the kernel mount a device anew.
+    fn mount(&mut self, device: usize, more: &str) -> Fact<PathBuf> {
+        let path = self.path(device);
+        let Some(mounts) = self.mounts else {
+            return Err(Unknown(format!("{path}: it is not mounted")));
+        };
+        let fstype = self.fstype(device).unwrap_or("auto");
         let mut options = options_for(fstype, self.access).to_owned();
         if !more.is_empty() {
             options.push(',');
             options.push_str(more);
         }
-        let directory = self.mounts.directory()?;
-        let volume = Volume { file: self.file.file(), range, fstype, options: &options };
-        self.mounts.mount(&volume, &path, &directory)?;
+        let directory = mounts.directory()?;
+        let runs = &self.layout.runs[device];
+        let gathered;
+        let (file, range) = match runs.single() {
+            Some(range) => (self.file, range),
+            None if self.access == Access::Change => {
+                return Err(Unknown(format!(
+                    "{path}: it lies in several pieces of the image, which cannot be changed in \
+                     place; without --in-place a copy is prepared"
+                )));
+            }
+            None => {
+                gathered = self.gather(device)?;
+                (&gathered, 0..runs.size())
+            }
+        };
+        let volume = Volume { file: file.file(), range, fstype, options: &options };
+        mounts.mount(&volume, &path, &directory)?;
         Ok(directory)
     }
 
+    /// A volume that lies in several pieces, as one file.
+    fn gather(&mut self, device: usize) -> Fact<DiskImage> {
+        if let Some(known) = self.gathered.iter().find(|known| known.device == device) {
+            return Ok(known.volume.clone());
+        }
+        let volume = self.file.gather(&self.layout.runs[device].0)?;
+        self.gathered.push(Gathered { device, volume: volume.clone() });
+        Ok(volume)
+    }
+
     /// Unmount all, and mount the root anew for writing.
-    fn again_for_change(&mut self, root: Found) -> Fact<Found> {
-        self.mounts.unmount_all()?;
-        self.mounted.clear();
-        self.access = Access::Change;
-        let directory = match &root.subvolume {
-            Some(subvolume) => {
-                let inside = Path::new(std::ffi::OsStr::from_bytes(&subvolume.as_bytes()[1..]));
-                self.mount(root.device)?.join(inside)
-            }
-            None if self.fstype(root.device) == Some("btrfs") => self.mount_as(root.device, "")?,
-            None => self.mount(root.device)?,
+    fn again_for_change(&mut self, root: Found, access: Access) -> Fact<Found> {
+        let Some(mounts) = self.mounts else {
+            let path = self.path(root.device);
+            return Err(Unknown(format!("{path}: what is not mounted cannot be changed")));
         };
-        Ok(Found { directory, ..root })
+        mounts.unmount_all()?;
+        self.opened.clear();
+        self.access = access;
+        let is_btrfs = self.fstype(root.device) == Some("btrfs");
+        let directory = match &root.subvolume {
+            None if is_btrfs => Some(self.mount(root.device, "")?),
+            None => Some(self.mount(root.device, "")?).inspect(|on| {
+                self.opened.insert(root.device, Tree::Directory(on.clone()));
+            }),
+            Some(subvolume) => match self.open(root.device)? {
+                Tree::Directory(top) => directory_in(&top, subvolume)?,
+                Tree::View(_) => None,
+            },
+        };
+        let gone = || Unknown(format!("{}: it is gone", self.shown(&root)));
+        Ok(Found { tree: Tree::Directory(directory.ok_or_else(gone)?), ..root })
     }
 
     /// Mount on the root what its fstab names and the image has.
-    fn mount_fstab(&mut self, root: &Found) -> Fact<Made> {
-        let mut made = Made::default();
+    fn mount_fstab(&mut self, root: &Found, made: &mut Assembled) -> Fact<()> {
         let slash = GuestPath::from("/");
-        self.note(&mut made, &slash, root.device, root.subvolume.clone());
-        let Some(fstab) = fstab_of(&root.directory)? else { return Ok(made) };
+        self.note(made, &slash, root.device, root.subvolume.clone());
+        let Some(fstab) = self.fstab_of(&root.tree)? else { return Ok(()) };
         let mut entries: Vec<_> = fstab
             .entries()
             .map(|entry| (GuestPath::new(&entry.target.value), entry))
@@ -361,18 +378,18 @@ impl Assembly<'_> {
             let found = self.names(Some(&fstab)).find(&Source::parse(&entry.source.value));
             let Named::Device(device) = found else { continue };
             let subvolume = options.value("subvol").map(GuestPath::new);
-            match self.mount_one(root, device, subvolume.as_ref(), &target) {
-                Ok(true) => self.note(&mut made, &target, device, subvolume),
+            match self.mount_on(root, device, subvolume.as_ref(), &target) {
+                Ok(true) => self.note(made, &target, device, subvolume),
                 Ok(false) => made
                     .left_out
                     .push(format!("{target} is not mounted: there is no such directory")),
                 Err(why) => made.left_out.push(format!("{target} is not mounted: {why}")),
             }
         }
-        Ok(made)
+        Ok(())
     }
 
-    fn mount_one(
+    fn mount_on(
         &mut self,
         root: &Found,
         device: usize,
@@ -380,28 +397,45 @@ impl Assembly<'_> {
         target: &GuestPath,
     ) -> Fact<bool> {
         if let Ok(Some(superblock)) = &self.superblocks[device] {
-            let size = self.layout.disks.devices[device].size;
-            candidate(device, size, superblock).map_err(Unknown)?;
+            is_mountable(self.layout.disks.devices[device].size, superblock).map_err(Unknown)?;
         }
-        let top = self.mount(device)?;
-        let directory = match subvolume {
-            None => top,
-            // Inside the filesystem, whatever links its top holds.
-            Some(subvolume) => {
-                let inside = Root::open(&top)?;
-                let about = inside.lstat(subvolume)?;
-                if about.is_none_or(|about| about.kind != crate::sys::FileKind::Directory) {
-                    return Err(Unknown(format!("there is no subvolume {subvolume}")));
-                }
-                top.join(Path::new(std::ffi::OsStr::from_bytes(&subvolume.as_bytes()[1..])))
+        match (self.open(device)?, &root.tree, self.mounts) {
+            (Tree::Directory(top), Tree::Directory(on), Some(mounts)) => {
+                let directory = match subvolume {
+                    None => top,
+                    Some(subvolume) => directory_in(&top, subvolume)?
+                        .ok_or_else(|| Unknown(format!("there is no subvolume {subvolume}")))?,
+                };
+                Ok(mounts.bind(&directory, on, target)?)
             }
-        };
-        Ok(self.mounts.bind(&directory, &root.directory, target)?)
+            (Tree::View(view), Tree::View(_), _) => {
+                let about = self.root_of(&root.tree)?.stat(target)?;
+                if about.is_none_or(|about| about.kind != FileKind::Directory) {
+                    return Ok(false);
+                }
+                self.views.push((target.clone(), view));
+                Ok(true)
+            }
+            _ => Err(Unknown("the root is not read in that way".to_owned())),
+        }
+    }
+
+    /// What is open so far of a root.
+    fn root_of(&self, tree: &Tree) -> Fact<Root> {
+        Ok(match tree {
+            Tree::Directory(path) => Root::open(path)?,
+            Tree::View(view) => Root::unmounted(self.file.path(), Rc::clone(view), &self.views)?,
+        })
+    }
+
+    fn fstab_of(&self, tree: &Tree) -> Fact<Option<Fstab>> {
+        let content = self.root_of(tree)?.read(&GuestPath::from("/etc/fstab"), MAX_FILE)?;
+        Ok(content.map(|content| Fstab::parse(&content)))
     }
 
     fn note(
         &self,
-        made: &mut Made,
+        made: &mut Assembled,
         target: &GuestPath,
         device: usize,
         subvolume: Option<GuestPath>,
@@ -421,9 +455,20 @@ impl Assembly<'_> {
     }
 }
 
-fn fstab_of(directory: &Path) -> Fact<Option<Fstab>> {
-    let content = Root::open(directory)?.read(&GuestPath::from("/etc/fstab"), MAX_FILE)?;
-    Ok(content.map(|content| Fstab::parse(&content)))
+/// A directory inside a mounted filesystem, whatever links that holds; none where there is none.
+fn directory_in(top: &Path, path: &GuestPath) -> Fact<Option<PathBuf>> {
+    let inside = Root::open(top)?;
+    let mut sofar = GuestPath::from("/");
+    for part in path.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
+        if part == b".." {
+            return Ok(None);
+        }
+        sofar = sofar.join(part);
+        if inside.lstat(&sofar)?.is_none_or(|about| about.kind != FileKind::Directory) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(top.join(OsStr::from_bytes(&sofar.as_bytes()[1..]))))
 }
 
 /// The options with which a filesystem is mounted.
@@ -437,7 +482,7 @@ fn options_for(fstype: &str, access: Access) -> &'static str {
         // KERNEL(5.9): rescue= came then, and took the place of nologreplay in 6.9.
         ("btrfs", Access::Look) => "ro,rescue=nologreplay",
         (_, Access::Look) => "ro",
-        ("xfs", Access::Change) => "rw,noatime,nouuid",
-        (_, Access::Change) => "rw,noatime",
+        ("xfs", _) => "rw,noatime,nouuid",
+        _ => "rw,noatime",
     }
 }

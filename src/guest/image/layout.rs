@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::guest::identity::{Look, through_window};
 use crate::guest::{BlockDevice, DeviceKind, Disks, Fact, Unknown};
 use crate::parse::lvm_metadata::{self, MetadataError, VolumeGroup};
@@ -31,7 +33,7 @@ pub struct Layout {
 }
 
 /// Where a device's bytes lie in the image, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs(pub Vec<Range<u64>>);
 
 impl Runs {
@@ -149,14 +151,26 @@ pub fn read(image: &DiskImage, known_as: &Path) -> Fact<Layout> {
 }
 
 fn read_table(image: &DiskImage) -> Fact<Option<PartitionTable>> {
-    let look = |window: &Window| match partition_table::parse(window, None) {
-        Ok(found) => Ok(Ok(found)),
-        Err(TableError::Unread(unread)) => Err(unread.0),
-        Err(other) => Ok(Err(other.to_string())),
-    };
-    let size = image.size();
     let read = |ranges: &[Range<u64>]| image.read_ranges(ranges);
-    let shown = image.path().display();
+    table_through(image.size(), read, &image.path().display().to_string(), &|_| {})
+}
+
+/// A partition table by whatever reads the disk; `note` is given what was looked at.
+pub fn table_through(
+    size: u64,
+    read: impl Fn(&[Range<u64>]) -> crate::sys::Result<Vec<(u64, Vec<u8>)>>,
+    shown: &str,
+    note: &dyn Fn(&Window),
+) -> Fact<Option<PartitionTable>> {
+    let look = |window: &Window| {
+        let answer = match partition_table::parse(window, None) {
+            Ok(found) => Ok(found),
+            Err(TableError::Unread(unread)) => return Err(unread.0),
+            Err(other) => Err(other.to_string()),
+        };
+        note(window);
+        Ok(answer)
+    };
     match through_window(size, partition_table::wanted(size), read, look) {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(reason)) => Err(Unknown(format!("{shown}: {reason}"))),
@@ -174,13 +188,25 @@ pub fn superblock_of(
     layout: &Layout,
     device: usize,
 ) -> Fact<Option<Superblock>> {
-    let about = &layout.disks.devices[device];
-    let look = |window: &Window| match superblock::identify(window) {
-        Ok(found) => Ok(Ok(found)),
-        Err(Unidentified::Unread(unread)) => Err(unread.0),
-        Err(other) => Ok(Err(other.to_string())),
-    };
     let read = |ranges: &[Range<u64>]| layout.read(image, device, ranges);
+    superblock_through(&layout.disks.devices[device], read, &|_| {})
+}
+
+/// As [`superblock_of`], by whatever reads the device; `note` is given what was looked at.
+pub fn superblock_through(
+    about: &BlockDevice,
+    read: impl Fn(&[Range<u64>]) -> crate::sys::Result<Vec<(u64, Vec<u8>)>>,
+    note: &dyn Fn(&Window),
+) -> Fact<Option<Superblock>> {
+    let look = |window: &Window| {
+        let answer = match superblock::identify(window) {
+            Ok(found) => Ok(found),
+            Err(Unidentified::Unread(unread)) => return Err(unread.0),
+            Err(other) => Err(other.to_string()),
+        };
+        note(window);
+        Ok(answer)
+    };
     match through_window(about.size, superblock::wanted(about.size), read, look) {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(reason)) => Err(Unknown(format!("{}: {reason}", about.path()))),

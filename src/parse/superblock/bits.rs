@@ -35,4 +35,4 @@ macro_rules! bit_set {
         }
     };
 }
-pub(super) use bit_set;
+pub(in crate::parse) use bit_set;

@@ -9,7 +9,7 @@
 //! are ambivalent, unless both are of the kind that tolerates company. Unlike libblkid this holds for devices of every
 //! size, floppies too.
 
-mod bits;
+pub(super) mod bits;
 pub mod btrfs;
 pub mod ext;
 mod iso9660;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The most memory that qemu-img may map, in bytes: tables of a hostile image may be of any size.
 const MOST_MEMORY: u64 = 4 << 30;
 
-/// How long qemu-img may get no further before it is ended. A step of its progress is a hundredth
-/// of a percent.
+/// How long qemu-img may get no further before it is ended. A step of a conversion's progress is a
+/// hundredth of a percent; a check reads tables alone, and tells of no steps.
 const LONGEST_STEP: Duration = Duration::from_secs(600);
 
 /// The most that is kept of what it says.
@@ -52,37 +52,88 @@ pub(super) fn to_raw(
         );
         return Err(Error::new("convert", shown, ErrorKind::NotFound, cause));
     };
-    let fail = |e: &std::io::Error| Error::io("convert", shown, e);
+    let format = foreign.driver();
+    let tool = Tool { program, source, shown };
+    // Of a block behind the end of the file a conversion reads zeros, and does not say so. The
+    // other formats are not looked through for that, or always.
+    if matches!(foreign, Foreign::Qcow2 | Foreign::Vmdk) {
+        let ended = tool.run(&["check", "-f", format, "--", SOURCE], &|_, _| {})?;
+        // qemu-img(1): 3 is space that is not used, which harms nobody.
+        if !matches!(ended.status.code(), Some(0 | 3)) {
+            let cause = format!("it is damaged or cut off, says qemu-img: {}", ended.words());
+            return Err(tool.error(ErrorKind::Other, cause));
+        }
+    }
     // A descriptor of its own, since it must stay open in the program and in no other.
-    let output = target.file.try_clone().map_err(|e| fail(&e))?;
-    rustix::io::fcntl_setfd(&output, FdFlags::empty()).map_err(|e| fail(&e.into()))?;
-    let mut command = command(program);
-    command
-        .args(["convert", "-p", "-f", foreign.driver(), "-O", "raw", "--"])
-        .arg("/proc/self/fd/0")
-        .arg(format!("/proc/self/fd/{}", output.as_raw_fd()))
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", "C")
-        .current_dir("/")
-        .stdin(source.try_clone().map_err(|e| fail(&e))?)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    tracing::debug!(?command, "run");
-    let started = command.spawn();
-    drop(output);
-    let mut running = Running(started.map_err(|e| fail(&e))?);
-    running.limit_memory();
-    let steps = steps(running.0.stdout.take());
-    let words = words(running.0.stderr.take());
-    follow(&steps, progress)
-        .map_err(|cause| Error::new("convert", shown, ErrorKind::Timeout, cause))?;
-    let status = running.0.wait().map_err(|e| fail(&e))?;
-    if status.success() {
+    let fail = |e: std::io::Error| Error::io("convert", shown, &e);
+    let output = target.file.try_clone().map_err(fail)?;
+    rustix::io::fcntl_setfd(&output, FdFlags::empty()).map_err(|e| fail(e.into()))?;
+    let to = format!("/proc/self/fd/{}", output.as_raw_fd());
+    let ended =
+        tool.run(&["convert", "-p", "-f", format, "-O", "raw", "--", SOURCE, &to], progress)?;
+    if ended.status.success() {
         return Ok(());
     }
-    let words = words.recv().unwrap_or_default();
-    Err(failure(shown, status, &words, target))
+    let words = ended.words();
+    if ["No space left on device", "Disk quota exceeded"].iter().any(|full| words.contains(full)) {
+        let directory = target.directory.display();
+        let cause = format!("there is no room for it in {directory} ({words}); {ELSEWHERE}");
+        return Err(tool.error(ErrorKind::NoSpace, cause));
+    }
+    Err(tool.error(ErrorKind::Other, words))
+}
+
+/// What qemu-img opens: its standard input, which is the image, so that no name is looked up.
+const SOURCE: &str = "/proc/self/fd/0";
+
+/// qemu-img and the image that it is to look at.
+struct Tool<'a> {
+    program: PathBuf,
+    source: &'a File,
+    shown: &'a str,
+}
+
+/// How it ended.
+struct Ended {
+    status: ExitStatus,
+    stderr: String,
+}
+
+impl Ended {
+    /// What it said, in a line.
+    fn words(&self) -> String {
+        let line = self.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+        let line = line.map(|line| line.trim_start_matches("qemu-img: ").to_owned());
+        line.unwrap_or_else(|| self.status.to_string())
+    }
+}
+
+impl Tool<'_> {
+    fn run(&self, arguments: &[&str], progress: &dyn Fn(u64, u64)) -> Result<Ended> {
+        let fail = |e: std::io::Error| Error::io("convert", self.shown, &e);
+        let mut command = ending_with_us(&self.program);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .stdin(self.source.try_clone().map_err(fail)?)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        tracing::debug!(?command, "run");
+        let mut running = Running(command.spawn().map_err(fail)?);
+        running.limit_memory();
+        let steps = steps(running.0.stdout.take());
+        let words = words(running.0.stderr.take());
+        follow(&steps, progress).map_err(|cause| self.error(ErrorKind::Timeout, cause))?;
+        let status = running.0.wait().map_err(fail)?;
+        Ok(Ended { status, stderr: words.recv().unwrap_or_default() })
+    }
+
+    fn error(&self, kind: ErrorKind, cause: String) -> Error {
+        Error::new("convert", self.shown, kind, cause)
+    }
 }
 
 /// A program that ends when nobody waits for it any more.
@@ -107,7 +158,7 @@ impl Drop for Running {
 /// The program, in such a way that the kernel ends it with the thread that waits for it: a
 /// conversion that nobody reads would go on for as long as the disk is large. The system call for
 /// that (PR_SET_PDEATHSIG) has to be made in the program's own process; setpriv(1) makes it.
-fn command(program: PathBuf) -> Command {
+fn ending_with_us(program: &Path) -> Command {
     match find("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
@@ -198,15 +249,18 @@ fn follow(steps: &Receiver<u64>, progress: &dyn Fn(u64, u64)) -> std::result::Re
     }
 }
 
-fn failure(shown: &str, status: ExitStatus, words: &str, target: &Temporary) -> Error {
-    let line = words.lines().map(str::trim).find(|line| !line.is_empty());
-    let line = line.map_or_else(|| format!("qemu-img: {status}"), str::to_owned);
-    if words.contains("No space left on device") || words.contains("Disk quota exceeded") {
-        let cause = format!(
-            "there is no room for it in {} ({line}); {ELSEWHERE}",
-            target.directory.display()
-        );
-        return Error::new("convert", shown, ErrorKind::NoSpace, cause);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_the_progress() {
+        assert_eq!(step(b"    (12.34/100%)"), Some(1234));
+        assert_eq!(step(b"    (100.00/100%)"), Some(10_000));
+        for bad in
+            ["", "(1.5/100%)", "(1/100%)", "(x.00/100%)", "12.34", "(99999999999999999999.00/100%)"]
+        {
+            assert_eq!(step(bad.as_bytes()), None, "{bad}");
+        }
     }
-    Error::new("convert", shown, ErrorKind::Other, line)
 }

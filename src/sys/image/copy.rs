@@ -4,15 +4,15 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
-use super::open::{Source, check_stamp};
+use super::open::check_stamp;
 use super::temporary::free_space;
-use super::{Error, ErrorKind, Result, Use};
+use super::{Error, ErrorKind, Result, Stamp};
 
 /// How much is copied between two words about the progress, in bytes.
 const STEP: u64 = 32 << 20;
@@ -28,34 +28,40 @@ pub struct Copied {
     pub bytes: u64,
 }
 
-/// Copy an image file to a new one, which its owner alone may read, and see it written to the
-/// disk. Until it is complete it has no name, so that nothing half copied is ever left; only a
-/// filesystem without O_TMPFILE (open(2)) shows it before, and there an error removes it again.
-/// `progress` is told how many bytes are copied, and of how many.
+/// Copy an open file to a new one, which its owner alone may read, and see it written to the disk.
+/// Until it is complete it has no name, so that nothing half copied is ever left; only a filesystem
+/// without O_TMPFILE (open(2)) shows it before, and there an error removes it again. `shown` is the
+/// original as a message names it; `progress` is told how many bytes are copied, and of how many.
 ///
 /// # Errors
 /// What the system says; an existing target is never touched. [`ErrorKind::NoSpace`], before
 /// anything is copied, where less is free than the data needs; [`ErrorKind::Changed`] when the
 /// original changed meanwhile.
-pub fn copy_image(from: &Path, to: &Path, progress: &dyn Fn(u64, u64)) -> Result<Copied> {
-    let source = Source::open(from, Use::Read)?;
-    let Some(stamp) = source.stamp else {
+pub(super) fn copy(
+    source: &File,
+    shown: &str,
+    to: &Path,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Copied> {
+    let stat = rustix::fs::fstat(source).map_err(|e| Error::errno("look at", shown, e))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         let cause = "it is a block device, and only files are copied";
-        return Err(Error::new("copy", &source.shown, ErrorKind::NotRegular, cause));
-    };
-    let metadata = source.file.metadata().map_err(|e| Error::io("look at", &source.shown, &e))?;
+        return Err(Error::new("copy", shown, ErrorKind::NotRegular, cause));
+    }
+    let stamp = Stamp::from_stat(&stat);
     // st_blocks counts 512 bytes, whatever the filesystem's own blocks are (stat(2)).
-    let data = metadata.blocks().saturating_mul(512).min(source.size);
+    let data = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512).min(stamp.size);
     let target = Target::create(to)?;
-    let cloned = rustix::fs::ioctl_ficlone(&target.file, &source.file).is_ok();
-    let mut copy = Copy { source: &source, target: &target, done: 0, of: data, progress };
+    let cloned = rustix::fs::ioctl_ficlone(&target.file, source).is_ok();
+    let mut copy =
+        Copy { source, shown, size: stamp.size, target: &target, done: 0, of: data, progress };
     if !cloned {
         check_space(&target, data)?;
         copy.all()?;
     }
     let bytes = copy.done;
     progress(data, data);
-    check_stamp(&source.file, from, stamp)?;
+    check_stamp(source, shown, stamp)?;
     target.keep()?;
     Ok(Copied { cloned, bytes })
 }
@@ -71,7 +77,10 @@ fn check_space(target: &Target, wanted: u64) -> Result<()> {
 }
 
 struct Copy<'a> {
-    source: &'a Source,
+    source: &'a File,
+    shown: &'a str,
+    /// The original's, in bytes.
+    size: u64,
     target: &'a Target,
     /// Bytes.
     done: u64,
@@ -81,7 +90,7 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     fn all(&mut self) -> Result<()> {
-        let size = self.source.size;
+        let size = self.size;
         self.target.file.set_len(size).map_err(|e| Error::io("make", &self.target.shown, &e))?;
         let mut at = 0;
         while at < size {
@@ -91,7 +100,7 @@ impl Copy<'_> {
                 Err(Errno::NXIO) => break,
                 // A filesystem that does not tell: all of it may be data.
                 Err(Errno::INVAL) => at,
-                Err(e) => return Err(Error::errno("read", &self.source.shown, e)),
+                Err(e) => return Err(Error::errno("read", self.shown, e)),
             };
             let end = self.seek(SeekFrom::Hole(start)).unwrap_or(size).min(size);
             self.data(start, end)?;
@@ -101,7 +110,7 @@ impl Copy<'_> {
     }
 
     fn seek(&self, to: SeekFrom) -> rustix::io::Result<u64> {
-        rustix::fs::seek(&self.source.file, to)
+        rustix::fs::seek(self.source, to)
     }
 
     fn data(&mut self, start: u64, end: u64) -> Result<()> {
@@ -123,7 +132,7 @@ impl Copy<'_> {
     fn by_kernel(&self, at: u64, wanted: u64) -> Result<u64> {
         let (mut from, mut to) = (at, at);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let (source, target) = (&self.source.file, &self.target.file);
+        let (source, target) = (self.source, &self.target.file);
         match rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), wanted) {
             Ok(copied) => Ok(copied as u64),
             Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INTR) => {
@@ -135,13 +144,13 @@ impl Copy<'_> {
 
     fn by_hand(&self, at: u64, wanted: u64) -> Result<u64> {
         let mut piece = vec![0; usize::try_from(wanted).unwrap_or(PIECE).min(PIECE)];
-        let read = match self.source.file.read_at(&mut piece, at) {
+        let read = match self.source.read_at(&mut piece, at) {
             Ok(read) => read,
-            Err(e) => return Err(Error::io("read", &self.source.shown, &e)),
+            Err(e) => return Err(Error::io("read", self.shown, &e)),
         };
         if read == 0 {
             let cause = "it became shorter while it was copied";
-            return Err(Error::new("copy", &self.source.shown, ErrorKind::Changed, cause));
+            return Err(Error::new("copy", self.shown, ErrorKind::Changed, cause));
         }
         self.target.file.write_all_at(&piece[..read], at).map_err(|e| self.failed(&e))?;
         Ok(read as u64)

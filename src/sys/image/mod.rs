@@ -6,22 +6,24 @@
 //! its name. This module never writes to an image, never opens a second file because an image
 //! names one, and knows nothing of partitions and filesystems.
 
+mod completeness;
 mod convert;
 mod copy;
+mod gather;
 mod open;
 mod pax;
 mod recognise;
-mod references;
 mod tar;
 mod temporary;
 mod unpack;
+mod users;
 mod vhd;
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,14 +191,18 @@ impl DiskImage {
         self.0.own
     }
 
-    /// Copy the disk to a new file, as [`Copied`] tells. A fixed VHD keeps the 512 bytes behind it.
+    /// Copy the file with the disk to a new one, which its owner alone may read, blocks shared
+    /// where the filesystem can do that; it is on the disk when this returns. Until then it has no
+    /// name, and nothing is left of it whatever happens. A fixed VHD keeps the 512 bytes behind it.
+    /// `progress` is told how many bytes are copied, and of how many.
     ///
     /// # Errors
-    /// As [`copy::copy_image`].
+    /// What the system says; an existing file is never touched. [`ErrorKind::NoSpace`], before
+    /// anything is copied, where less is free than the data needs; [`ErrorKind::Changed`] when the
+    /// original changed meanwhile; [`ErrorKind::NotRegular`] for a block device.
     pub fn copy_to(&self, to: &Path, progress: &dyn Fn(u64, u64)) -> Result<Copied> {
-        // The descriptor is the disk even where its file has no name, or another by now.
-        let file = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
-        copy::copy_image(Path::new(&file), to, progress)
+        self.check_unchanged()?;
+        copy::copy(&self.0.file, &self.0.path.display().to_string(), to, progress)
     }
 
     /// Make sure that the operator's file is still what was opened: what was read of it belongs
@@ -206,7 +212,9 @@ impl DiskImage {
     /// [`ErrorKind::Changed`] when it was written to meanwhile.
     pub fn check_unchanged(&self) -> Result<()> {
         match self.0.stamp {
-            Some(stamp) if self.0.own => open::check_stamp(&self.0.file, &self.0.path, stamp),
+            Some(stamp) if self.0.own => {
+                open::check_stamp(&self.0.file, &self.0.path.display().to_string(), stamp)
+            }
             _ => Ok(()),
         }
     }

@@ -10,16 +10,16 @@ use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use super::recognise::{self, Foreign, Format};
 use super::temporary::Temporary;
 use super::{Container, Error, ErrorKind, Opened, Result, Stamp, Use};
-use super::{convert, references, unpack, vhd};
+use super::{completeness, convert, unpack, vhd};
 
 /// The operator's file, opened.
-pub(super) struct Source {
-    pub(super) file: File,
+struct Source {
+    file: File,
     /// In bytes.
-    pub(super) size: u64,
+    size: u64,
     /// `None` for a block device.
-    pub(super) stamp: Option<Stamp>,
-    pub(super) shown: String,
+    stamp: Option<Stamp>,
+    shown: String,
 }
 
 /// A disk and what held it; without a file where it lies in the operator's own.
@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path, wanted: Use, progress: &dyn Fn(u64, u64)) -> Res
         Some(_) => source.disk(wanted, progress)?,
     };
     if let Some(stamp) = source.stamp {
-        check_stamp(&source.file, path, stamp)?;
+        check_stamp(&source.file, &source.shown, stamp)?;
     }
     Ok(Opened {
         own: disk.file.is_none(),
@@ -49,18 +49,18 @@ pub(super) fn open(path: &Path, wanted: Use, progress: &dyn Fn(u64, u64)) -> Res
 }
 
 /// Say so when a file is not what it was.
-pub(super) fn check_stamp(file: &File, path: &Path, stamp: Stamp) -> Result<()> {
-    let stat = rustix::fs::fstat(file).map_err(|e| Error::errno("look at", path.display(), e))?;
+pub(super) fn check_stamp(file: &File, shown: &str, stamp: Stamp) -> Result<()> {
+    let stat = rustix::fs::fstat(file).map_err(|e| Error::errno("look at", shown, e))?;
     if Stamp::from_stat(&stat) == stamp {
         return Ok(());
     }
     let cause = "it changed while it was read; stop what writes to it and try again";
-    Err(Error::new("read", path.display(), ErrorKind::Changed, cause))
+    Err(Error::new("read", shown, ErrorKind::Changed, cause))
 }
 
 impl Source {
     /// Look, then open: a FIFO would block, a device may do something when it is opened.
-    pub(super) fn open(path: &Path, wanted: Use) -> Result<Self> {
+    fn open(path: &Path, wanted: Use) -> Result<Self> {
         let shown = path.display().to_string();
         let fail = |e| Error::errno("open", &shown, e);
         let look = OFlags::PATH | OFlags::CLOEXEC;
@@ -113,7 +113,7 @@ impl Source {
                     let what = "the disk in it cannot be changed in place";
                     return Err(self.refused(format!("{what}; {}", self.conversion(foreign))));
                 }
-                let (file, size) = self.converted(&self.file, foreign, progress)?;
+                let (file, size) = self.converted(&self.file, self.size, foreign, progress)?;
                 return Ok(Disk { file: Some(file), size, container: container(foreign) });
             }
             Format::Packed { with, unpack } => {
@@ -148,7 +148,7 @@ impl Source {
         match self.format(&unpacked.file, size)? {
             Format::Raw => Ok((unpacked.file, size)),
             Format::FixedVhd(size) => Ok((unpacked.file, size)),
-            Format::Foreign(foreign) => self.converted(&unpacked.file, foreign, progress),
+            Format::Foreign(foreign) => self.converted(&unpacked.file, size, foreign, progress),
             Format::Tar | Format::Gzip | Format::Packed { .. } => {
                 Err(self.refused("there is an archive in the archive; unpack it".to_owned()))
             }
@@ -165,11 +165,12 @@ impl Source {
     fn converted(
         &self,
         file: &File,
+        size: u64,
         foreign: Foreign,
         progress: &dyn Fn(u64, u64),
     ) -> Result<(File, u64)> {
         let read = |offset, length| self.piece(file, offset, length);
-        references::check(foreign, &read)?.map_err(|cause| self.refused(cause))?;
+        completeness::check(foreign, size, &read)?.map_err(|cause| self.refused(cause))?;
         let target = Temporary::create()?;
         let advice = || self.conversion(foreign);
         convert::to_raw(file, &self.shown, foreign, &target, &advice, progress)?;
@@ -232,4 +233,18 @@ pub(super) fn command_argument(path: &str) -> Cow<'_, str> {
         return path;
     }
     format!("'{}'", path.replace('\'', r"'\''")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_as_a_shell_takes_them() {
+        assert_eq!(command_argument("/var/disk-1.raw"), "/var/disk-1.raw");
+        assert_eq!(command_argument("a disk"), "'a disk'");
+        assert_eq!(command_argument("it's"), r"'it'\''s'");
+        assert_eq!(command_argument("-rf"), "./-rf");
+        assert_eq!(command_argument("$(id)"), "'$(id)'");
+    }
 }

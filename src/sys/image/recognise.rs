@@ -95,7 +95,11 @@ pub(super) fn recognise(head: &[u8], tail: &[u8], size: u64) -> Result<Format, S
     // The copy of a dynamic disk's footer comes first: what is cut off at its end still has it.
     for (bytes, at_end) in [(head, false), (tail, true)] {
         if bytes.starts_with(vhd::COOKIE) {
-            return vhd_format(vhd::footer(bytes)?, at_end, size);
+            let footer = vhd::footer(bytes)?;
+            if !tail.starts_with(vhd::COOKIE) {
+                return Err("it is a VHD that is cut off: it ends without its footer".to_owned());
+            }
+            return vhd_format(footer, at_end, size);
         }
     }
     Ok(Format::Raw)
@@ -129,4 +133,37 @@ fn is_vmdk_descriptor(head: &[u8]) -> bool {
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
     let title = b"# disk descriptorfile";
     head[start..].get(..title.len()).is_some_and(|text| text.eq_ignore_ascii_case(title))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_decide() {
+        let format = |head: &[u8]| recognise(head, b"", head.len() as u64);
+        assert_eq!(format(b"QFI\xfb"), Ok(Format::Foreign(Foreign::Qcow2)));
+        assert_eq!(format(b"vhdxfile"), Ok(Format::Foreign(Foreign::Vhdx)));
+        assert_eq!(format(b"\x1f\x8b\x08"), Ok(Format::Gzip));
+        assert_eq!(format(b"\x1f\x8b"), Ok(Format::Raw));
+        assert_eq!(format(&[0; HEAD]), Ok(Format::Raw));
+        assert_eq!(format(b"BZh9, a disk that begins so"), Ok(Format::Raw));
+        assert!(format(b"COWD").is_err());
+        assert!(format(b"\n# disk DescriptorFile\n").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_recognised_or_refused(
+            head in prop::collection::vec(any::<u8>(), 0..HEAD),
+            tail in prop::collection::vec(any::<u8>(), 0..600),
+            footer in any::<bool>(),
+            size in any::<u64>(),
+        ) {
+            let tail = if footer { [vhd::COOKIE, &tail].concat() } else { tail };
+            let _ = recognise(&head, &tail, size);
+        }
+    }
 }

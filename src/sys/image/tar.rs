@@ -361,3 +361,6 @@ fn usual_name(header: &[u8; BLOCK]) -> String {
         if &header[257..263] == b"ustar\0" { text(&header[345..500]) } else { String::new() };
     if prefix.is_empty() { name } else { format!("{prefix}/{name}") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,3 +55,25 @@ fn big_endian_32(bytes: &[u8]) -> u32 {
 fn big_endian_64(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_footer_by_the_specification() {
+        let mut bytes = [0; FOOTER];
+        bytes[..8].copy_from_slice(COOKIE);
+        bytes[48..56].copy_from_slice(&(5_u64 << 30).to_be_bytes());
+        bytes[60..64].copy_from_slice(&2_u32.to_be_bytes());
+        let sum: u32 = bytes.iter().map(|byte| u32::from(*byte)).sum();
+        bytes[64..68].copy_from_slice(&(!sum).to_be_bytes());
+        assert_eq!(footer(&bytes), Ok(Footer { kind: Kind::Fixed, size: 5 << 30 }));
+        footer(&bytes[..511]).unwrap_err();
+        for at in 0..FOOTER {
+            let mut damaged = bytes;
+            damaged[at] ^= 0x10;
+            assert!(footer(&damaged).is_err(), "byte {at}");
+        }
+    }
+}
