@@ -91,9 +91,6 @@ pub fn open_image(
     }
     let image = Image::open(file, known_as, access, mounts)
         .map_err(|why| Trouble::new(Exit::Undetermined, why))?;
-    for what in image.seen().left_out() {
-        sys::say(what);
-    }
     Ok(image)
 }
 

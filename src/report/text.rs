@@ -113,7 +113,18 @@ fn header(out: &mut String, report: &Report, style: Style) {
     facts.extend(guest.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
     facts.push(guest.init.clone());
     facts.push(format!("profile {}", report.profile));
-    let _ = writeln!(out, "\n{}\n", style.dim(&facts.join(", ")));
+    if let Some(image) = &guest.image {
+        let how = match image.reader.as_str() {
+            "kernel" => "mounted by the kernel",
+            _ => "read in user space",
+        };
+        facts.push(format!("{} image {how}", image.container));
+    }
+    let _ = writeln!(out, "\n{}", style.dim(&facts.join(", ")));
+    for what in guest.image.iter().flat_map(|image| &image.left_out) {
+        let _ = writeln!(out, "{}", style.dim(&format!("not seen: {what}")));
+    }
+    out.push('\n');
 }
 
 fn failed(out: &mut String, check: &CheckResult, words: &Words, style: Style) {

@@ -62,7 +62,7 @@ pub fn live(mount: &Mount, names: usize, large_values: bool) {
     for number in (0..500).filter(|number| number % 7 != 0) {
         fs::remove_file(top.join(format!("gaps/some name {number}"))).unwrap();
     }
-    fragments(&top.join("fragments"), 600);
+    fragments(&top.join("fragments"), 600, 16384);
     let large = File::create(top.join("large")).unwrap();
     for (offset, seed) in [(0, 1), (70_000_000, 2), (200_000_123, 3), (299_999_000, 4)] {
         large.write_all_at(&noise(1000, seed), offset).unwrap();
@@ -134,11 +134,11 @@ pub fn live(mount: &Mount, names: usize, large_values: bool) {
     let _ = command(&["chattr", "-p", "7", &arg("gaps")]).output();
 }
 
-/// A file of `count` single blocks with holes between.
-pub fn fragments(path: &Path, count: u64) {
+/// A file of `count` single blocks, `apart` bytes from each other, with holes between.
+pub fn fragments(path: &Path, count: u64, apart: u64) {
     let file = File::create(path).unwrap();
     for number in 0..count {
-        file.write_all_at(&noise(900, number), number * 16384).unwrap();
+        file.write_all_at(&noise(900, number), number * apart).unwrap();
     }
     file.sync_all().unwrap();
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::tools::{command, have, run};
 
@@ -21,6 +23,9 @@ pub fn alone(test: impl FnOnce() + Send) {
                 return eprintln!("left out: no mount namespace: {error}");
             }
             run(&["mount", "--make-rprivate", "/"]);
+            // Images in memory: what is tested is not the disk below.
+            let temp = std::env::temp_dir();
+            run(&["mount", "-t", "tmpfs", "tmpfs", temp.to_str().unwrap()]);
             test();
         });
         thread.join()
@@ -65,7 +70,14 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         let top = self.top.to_str().unwrap();
-        let unmounted = command(&["umount", top]).status().is_ok_and(|status| status.success());
+        // A test beside this one that starts a command holds this one's files until the command has begun.
+        let unmounted = (0..100).any(|_| {
+            let done = command(&["umount", top]).output().is_ok_and(|it| it.status.success());
+            if !done {
+                sleep(Duration::from_millis(50));
+            }
+            done
+        });
         assert!(unmounted || std::thread::panicking(), "cannot unmount {top}");
     }
 }

@@ -5,9 +5,11 @@
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
+mod damaged;
 mod dirty;
 mod fill;
 mod kernel;
+mod single;
 mod tools;
 mod tree;
 mod variants;

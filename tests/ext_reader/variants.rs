@@ -16,7 +16,7 @@ const VARIANTS: &[(&str, &str, usize)] = &[
     ("ext2 with small inodes", "-t ext2 -b 1024 -I 128 -O ^sparse_super,^resize_inode", 300),
     ("ext3, 1 KiB", "-t ext3 -b 1024", 300),
     ("ext3, 4 KiB", "-t ext3 -b 4096 -I 128", 300),
-    ("ext4, 1 KiB", "-t ext4 -b 1024 -N 24000", 20_000),
+    ("ext4, 1 KiB", "-t ext4 -b 1024", 3000),
     ("ext4, 2 KiB", "-t ext4 -b 2048", 300),
     ("ext4, 4 KiB", "-t ext4 -b 4096 -N 24000", 20_000),
     ("without extents", "-t ext4 -b 1024 -O ^extents,^64bit,^bigalloc", 300),
@@ -35,7 +35,7 @@ const VARIANTS: &[(&str, &str, usize)] = &[
     ("values in inodes", "-t ext4 -b 4096 -O ea_inode", 300),
     ("values in inodes, 1 KiB", "-t ext4 -b 1024 -O ea_inode,^metadata_csum", 300),
     ("large directories", "-t ext4 -b 1024 -N 24000 -O large_dir", 20_000),
-    ("no index", "-t ext4 -b 1024 -O ^dir_index", 3000),
+    ("no index", "-t ext4 -b 1024 -O ^dir_index", 1000),
     ("no flexible groups", "-t ext4 -b 4096 -O ^flex_bg", 300),
     ("no journal", "-t ext4 -b 4096 -O ^has_journal", 300),
     ("small inodes", "-t ext4 -b 4096 -I 128", 300),
@@ -46,6 +46,15 @@ const VARIANTS: &[(&str, &str, usize)] = &[
     ("encryption possible", "-t ext4 -b 4096 -O encrypt,verity,stable_inodes", 300),
     ("orphan file, fast commits", "-t ext4 -b 4096 -O orphan_file,fast_commit", 300),
     ("multiple mount protection", "-t ext4 -b 4096 -O mmp -E mmp_update_interval=1", 300),
+];
+
+/// What this kernel, with pages of 4 KiB, does not mount.
+const LARGE_BLOCKS: &[(&str, &str, usize)] = &[
+    ("8 KiB", "-t ext4 -b 8192", 0),
+    ("16 KiB, no extents", "-t ext3 -b 16384 -O ^metadata_csum", 0),
+    ("32 KiB, inline data", "-t ext4 -b 32768 -O inline_data", 0),
+    ("64 KiB", "-t ext4 -b 65536", 0),
+    ("64 KiB, no checksums", "-t ext2 -b 65536", 0),
 ];
 
 /// A tree that mke2fs itself fills, with 64 MiB around it.
@@ -110,10 +119,26 @@ fn trees_that_mke2fs_fills() {
     }
     let source = tempfile::tempdir().unwrap();
     fill::source(source.path());
+    // What mke2fs copies; it makes inodes, and the directories' sizes, itself.
+    let mut expected = tree::kernels(source.path());
+    for node in expected.values_mut() {
+        if node["mode"].starts_with('4') {
+            node.remove("size");
+        }
+    }
     let mut seen = 0;
-    for (name, arguments, _) in VARIANTS {
+    for (name, arguments, _) in VARIANTS.iter().chain(LARGE_BLOCKS) {
         let image = made(source.path(), arguments);
         seen += u32::from(compare_with_view(name, &image));
+        let mut ours = tree::ours(&image.open(), &|_| Vec::new());
+        assert!(ours.remove(&b"/lost+found"[..]).is_some(), "{name}");
+        if arguments.contains("inline_data") {
+            // mke2fs 1.47.0 cuts off the hole at its end there; the kernel shows the same.
+            ours.remove(&b"/sparse"[..]);
+            ours.insert(b"/sparse".to_vec(), expected[&b"/sparse"[..]].clone());
+        }
+        let own = ["inode", "atime", "ctime", "mtime", "flags", "links"];
+        assert_same(name, &ours, &expected, &own);
     }
     assert!(seen >= 20, "ext4-view read {seen} filesystems");
 }
@@ -125,12 +150,10 @@ fn trees_that_the_kernel_fills() {
         fill::source(source.path());
         for (name, arguments, names) in VARIANTS {
             let image = made(source.path(), arguments);
-            compare_with_kernel(name, &image);
             match Mount::try_new(&image.path(), "rw") {
                 Ok(mount) => fill::live(&mount, *names, arguments.contains("ea_inode")),
                 Err(why) => {
                     eprintln!("left out: {name}: this kernel does not write to it: {why}");
-                    continue;
                 }
             }
             compare_with_kernel(name, &image);

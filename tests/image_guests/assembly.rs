@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::common::fixture::Fixture;
 use crate::host::{directory_in_memory, has};
-use crate::program::{assert_nothing_left, guestprep};
+use crate::program::{assert_nothing_left, fingerprint, guestprep};
 use crate::shell::sh;
 
 /// A way to divide a disk.
@@ -355,4 +355,37 @@ fn of_two_roots_the_one_that_names_itself_is_taken() {
     );
     let report = guestprep(&["audit", "--format", "json"], &workshop.disk).json();
     assert_eq!(report["guest"]["hostname"], "new");
+}
+
+/// A machine may run from a copy of the image: its volume group has the same name and UUID.
+#[test]
+fn a_volume_group_of_this_machine_with_the_same_name_does_no_harm() {
+    if !has(&["mke2fs", "sfdisk", "lvcreate"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    workshop.with_usr("");
+    let directory = workshop.directory.path();
+    sh(
+        directory,
+        &workshop.disk,
+        "new 80; table <<<'1: start=2048,size=155648,type=8e'
+        fstab <<<'/dev/vg/root / ext4 defaults 0 1'
+        lvm_group 1 76 vg; lv root 40; lvm_done
+        echo of-the-machine >root/etc/hostname; ext4 $((1 + $(place root))) 40 root
+        cp --sparse=always \"$disk\" twin.raw
+        echo of-the-image >root/etc/hostname; ext4 $((1 + $(place root))) 40 root",
+    );
+    let twin = directory.join("twin.raw");
+    let device = crate::host::run(
+        "losetup",
+        &["-f", "--show", "--offset", "1048576", twin.to_str().expect("UTF-8")],
+    );
+    let before = (fingerprint(&twin), fingerprint(&workshop.disk));
+    let done = guestprep(&["audit", "--format", "json"], &workshop.disk);
+    let detached = crate::host::run("losetup", &["-d", device.trim()]);
+    assert_eq!(detached, "");
+    assert_eq!(done.json()["guest"]["hostname"], "of-the-image", "{done:?}");
+    assert_eq!(before, (fingerprint(&twin), fingerprint(&workshop.disk)));
+    assert_nothing_left(directory, "a twin");
 }

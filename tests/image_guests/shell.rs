@@ -27,16 +27,16 @@ xfs() {
 vfat() { mkfs.vfat --offset "$(($1 * 2048))" "${@:3}" "$disk" "$(($2 * 1024))" >/dev/null; }
 # at AT SIZE OPTIONS DIRECTORY: mount what lies there
 at() { mount -o "ro,loop,offset=$(mib "$1"),sizelimit=$(mib "$2")$3" "$disk" "$4"; }
+# within AT SIZE COMMAND: run a command in what lies there, mounted for writing
+within() { mkdir -p on; mount -o "loop,offset=$(mib "$1"),sizelimit=$(mib "$2")" "$disk" on; (cd on; eval "$3"); umount on; }
 fstab() { sed 's/^ *//' >root/etc/fstab; }
 # LVM without a device mapper: its metadata is written through a loop device, no volume is activated.
-lvm_config='devices { use_devicesfile=0 scan="/dev" filter=["a|^/dev/loop|","r|.*|"] } activation { udev_sync=0 udev_rules=0 }
-global { event_activation=0 use_lvmpolld=0 locking_dir="/tmp" }'
 lvm_group() {
     lvm_at=$1 lvm_size=$2 lvm_name=$3
     lvm_loop=$(losetup -f --show --offset "$(mib "$1")" --sizelimit "$(mib "$2")" "$disk")
     trap 'losetup -d "$lvm_loop"' EXIT
-    lvm_config="devices { use_devicesfile=0 filter=[\"a|^$lvm_loop\$|\",\"r|.*|\"] } global { event_activation=0 use_lvmpolld=0 }
-        activation { udev_sync=0 udev_rules=0 } backup { backup=0 archive=0 }"
+    lvm_config="devices { use_devicesfile=0 filter=[\"a|^$lvm_loop\$|\",\"r|.*|\"] } global { activation=0 use_lvmpolld=0 }
+        activation { udev_sync=0 udev_rules=0 monitoring=0 } backup { backup=0 archive=0 }"
     lvm_run pvcreate -q -y "$lvm_loop"
     lvm_run vgcreate -q -y -s 4M "$lvm_name" "$lvm_loop"
 }

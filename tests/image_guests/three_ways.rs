@@ -133,7 +133,7 @@ fn cases() -> Vec<PathBuf> {
 
 #[test]
 fn a_tree_and_its_image_are_judged_alike() {
-    if !has(&["mke2fs", "mkfs.vfat", "debugfs"]) {
+    if !has(&["mke2fs", "mkfs.vfat", "mcopy", "debugfs"]) {
         return;
     }
     if let Ok(share) = std::env::var(SHARE) {
@@ -180,7 +180,7 @@ fn judge_share(share: usize) {
 
 #[test]
 fn a_distribution_and_its_disk_are_judged_alike() {
-    if !has(&["mke2fs", "mkfs.vfat", "sfdisk"]) {
+    if !has(&["mke2fs", "mkfs.vfat", "mcopy", "sfdisk"]) {
         return;
     }
     let mounts = Rc::new(PrivateMounts::enter().expect("private mounts"));

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::guest::identity::{Look, through_window};
 use crate::guest::{BlockDevice, DeviceKind, Disks, Fact, Unknown};
 use crate::parse::lvm_metadata::{self, MetadataError, VolumeGroup};
@@ -31,7 +33,7 @@ pub struct Layout {
 }
 
 /// Where a device's bytes lie in the image, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs(pub Vec<Range<u64>>);
 
 impl Runs {

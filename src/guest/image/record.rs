@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Layout, superblock_through, table_through};
+use super::layout::{Layout, Runs, superblock_through, table_through};
 use super::{Image, Reader, Seen};
 use crate::guest::{Disks, SystemFilesystem, Unknown};
 use crate::model::GuestPath;
@@ -28,6 +28,8 @@ const TABLE: &str = "table";
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Saved {
     disks: Disks,
+    /// Where each device's bytes lie in the image.
+    runs: Vec<Runs>,
     filesystems: Vec<SystemFilesystem>,
     subvolumes: BTreeMap<GuestPath, GuestPath>,
     left_out: Vec<String>,
@@ -61,6 +63,7 @@ impl Image {
         let _ = table_through(self.file.size(), read, TABLE, &note(recorder, TABLE));
         let saved = Saved {
             disks: layout.disks.clone(),
+            runs: layout.runs.clone(),
             filesystems: self.seen.filesystems.clone(),
             subvolumes: self.seen.subvolumes.clone(),
             left_out: self.seen.left_out.clone(),
@@ -107,7 +110,7 @@ impl Seen {
         let read = |ranges: &[Range<u64>]| devices.read(TABLE, (0, 0), ranges);
         let table = table_through(size, read, TABLE, &|_| {}).map_err(|why| why.0)?;
         Ok(Self {
-            layout: Layout { disks, table, ..Layout::default() },
+            layout: Layout { disks, runs: saved.runs, table, ..Layout::default() },
             superblocks,
             filesystems: saved.filesystems,
             subvolumes: saved.subvolumes,
@@ -128,7 +131,15 @@ impl Saved {
         let on_devices = self.filesystems.iter().all(|filesystem| {
             !filesystem.devices.is_empty() && filesystem.devices.iter().all(|at| *at < count)
         });
-        match count > 0 && is_tree && on_devices {
+        if count == 0 {
+            return Err("image: it has no disk".to_owned());
+        }
+        let are_runs = self
+            .runs
+            .iter()
+            .flat_map(|runs| &runs.0)
+            .all(|run| run.start <= run.end && run.end <= self.disks.devices[0].size);
+        match self.runs.len() == count && are_runs && is_tree && on_devices {
             true => Ok(()),
             false => Err("image: its devices do not fit together".to_owned()),
         }
