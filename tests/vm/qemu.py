@@ -20,7 +20,7 @@ import rig
 
 # The first that is found ends the wait. In the order of a boot, so that the last words of a guest decide.
 PROMPTS = {
-    "login": r"^\S+ login: $",
+    "login": r"^\S+ login: ",
     "emergency": r"Give root password for maintenance|You are in emergency mode|Cannot open access to console",
     "initramfs": r"^\(initramfs\) ",
     "panic": r"Kernel panic - not syncing|Failed to load SELinux policy|systemd\[1\]: Freezing execution",
