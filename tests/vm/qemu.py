@@ -19,14 +19,15 @@ import disks
 import rig
 
 # The first that is found ends the wait. In the order of a boot, so that the last words of a guest decide.
-PROMPTS = [
-    ("login", re.compile(r"^\S+ login: $", re.MULTILINE)),
-    ("emergency", re.compile(r"Give root password for maintenance|You are in emergency mode|Cannot open access to console")),
-    ("initramfs", re.compile(r"^\(initramfs\) ", re.MULTILINE)),
-    ("panic", re.compile(r"Kernel panic - not syncing|Failed to load SELinux policy|systemd\[1\]: Freezing execution")),
-    ("no-kernel", re.compile(r"grub rescue>|^grub>|error: (file|no such|disk|you need|unknown|can't)[^\n]*", re.MULTILINE)),
-    ("no-loader", re.compile(r"No bootable device|BdsDxe: No bootable option|Boot failed: not a bootable disk|UEFI Interactive Shell")),
-]
+PROMPTS = {
+    "login": r"^\S+ login: ",
+    "emergency": r"Give root password for maintenance|You are in emergency mode|Cannot open access to console",
+    "initramfs": r"^\(initramfs\) ",
+    "panic": r"Kernel panic - not syncing|Failed to load SELinux policy|systemd\[1\]: Freezing execution",
+    "no-kernel": r"grub rescue>|^grub>|error: (file|no such|disk|you need|unknown|can't)",
+    # OVMF asks the network for a loader, for minutes, only where the disk has none.
+    "no-loader": r"No bootable device|not a bootable disk|BdsDxe: No bootable option|>>Start PXE over|UEFI Interactive Shell",
+}
 
 # A guest that waits for ever is idle; one that boots on a busy host works. Longer than any time limit of systemd or of
 # initramfs-tools, and the share of a processor that the ticks of an idle guest take.
@@ -123,8 +124,8 @@ class Guest:
                     break
                 since, worked = time.monotonic(), self.worked()
             text = self.text()
-            for name, pattern in PROMPTS:
-                if pattern.search(text):
+            for name, pattern in PROMPTS.items():
+                if re.search(pattern, text, re.MULTILINE):
                     return name
             if gone:
                 return "ended"
