@@ -32,6 +32,8 @@
 //!   root is obtained by [`change`] alone.
 //! - Judged bad is a [`model::Finding`]; could not judge is [`model::Verdict::Unknown`]; the run
 //!   broke is an `Err`. "Could not tell" is never READY.
+//! - Every question to a guest goes through a door of [`sys`] that can note it and answer it again
+//!   from notes (`collect`, `--bundle`); what is noted passes [`parse::reduce`] first.
 //! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
 //!   lies in /run, in memory, root's alone.
 //! - Nothing is changed before the disk has the intent, the original and the way back.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod boot;
+mod boot_target;
 mod bundle;
 mod changelog;
 mod cloud_init;
@@ -52,6 +53,7 @@ use crate::parse::fstab::Fstab;
 use crate::sys::{self, Kernel, Record, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
+pub use boot_target::LeadsTo;
 pub use bundle::{Bundle, BundleError, SavedSettings};
 pub use cloud_init::{CloudConfig, CloudInit, Disabled, SWITCH as CLOUD_INIT_SWITCH};
 pub use disks::{BlockDevice, DeviceKind, Disks};

@@ -1,6 +1,6 @@
 //! `root=` of the kernel's arguments: whether it names what is mounted on `/`.
 
-use super::{Fact, Guest, Mode};
+use super::{Fact, Guest, Identity, Mode};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::source::{LinkKind, Source};
 
@@ -27,6 +27,17 @@ impl Guest {
             return Ok(self.identity(*device)?.uuid.map(ByteString::from));
         }
         Ok(self.fstab_root()?.and_then(|source| source.uuid().map(ByteString::from)))
+    }
+
+    /// What the device of `/` carries and which partition it is; `None` of a tree, and where `/` lies on no one device.
+    ///
+    /// # Errors
+    /// When mounts, disks or the device cannot be read.
+    pub fn root_identity(&self) -> Fact<Option<Identity>> {
+        match self.devices_of_root()?.as_slice() {
+            [device] => Ok(Some(self.identity(*device)?)),
+            _ => Ok(None),
+        }
     }
 
     /// Whether a value of `root=` names the filesystem of `/`.

@@ -13,7 +13,7 @@ mod upstart;
 use super::{Fact, Guest, Init, keep};
 use crate::model::{ByteString, GuestPath};
 
-pub(super) use systemd::Started;
+pub(super) use systemd::{Started, started_by};
 
 /// Whether boot starts a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

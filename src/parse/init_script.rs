@@ -48,6 +48,21 @@ pub fn default_level(inittab: &[u8]) -> Option<char> {
     })
 }
 
+/// The line, from 1, of the first `initdefault` of an inittab(5), and the runlevel that init(8) makes of its second field:
+/// the last one of it in the order of ASCII, where `S` comes behind the digits. `None` where no line names one.
+pub fn initdefault(inittab: &[u8]) -> Option<(usize, char)> {
+    inittab.split(|b| *b == b'\n').enumerate().find_map(|(at, line)| {
+        let line = line.trim_ascii_start();
+        let mut fields = line.split(|b| *b == b':').skip(1);
+        let (levels, action) = (fields.next()?, fields.next()?);
+        if line.starts_with(b"#") || action.trim_ascii() != b"initdefault" {
+            return None;
+        }
+        let level = char::from(*levels.iter().max()?).to_ascii_uppercase();
+        matches!(level, '0'..='9' | 'S').then_some((at + 1, level))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,9 +100,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn initdefaults() {
+        for (text, found) in [
+            ("# id:5:initdefault:\nid:3:initdefault:\n", Some((2, '3'))),
+            ("si::sysinit:/etc/rc\nid:S:initdefault:\nid:3:initdefault:\n", Some((2, 'S'))),
+            (" id:1s:initdefault:", Some((1, 'S'))),
+            ("id:35:initdefault:", Some((1, '5'))),
+            ("id:0:initdefault:", Some((1, '0'))),
+            ("id::initdefault:", None),
+            ("id:x:initdefault:", None),
+            ("id:3:respawn:", None),
+            ("", None),
+        ] {
+            assert_eq!(initdefault(text.as_bytes()), found, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(text in any::<Vec<u8>>()) {
+            initdefault(&text);
             rc_link(&text);
             priorities(&text);
             default_level(&text);

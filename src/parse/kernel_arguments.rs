@@ -66,6 +66,11 @@ impl KernelArguments {
         &self.arguments[..end.unwrap_or(self.arguments.len())]
     }
 
+    /// All arguments in order, those for init too: systemd and init scripts read the whole of /proc/cmdline.
+    pub fn words(&self) -> &[Argument] {
+        &self.arguments
+    }
+
     /// The arguments of a name, in order.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Argument> {
         self.arguments().iter().filter(move |argument| argument.is_named(key.as_bytes()))

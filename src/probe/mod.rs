@@ -10,6 +10,7 @@ mod boot_config_missing;
 mod boot_device_name;
 mod boot_entry_broken;
 mod boot_script_mount;
+mod boot_target_not_multi_user;
 mod clock_local_time;
 mod cloud_assistant_missing;
 mod cloud_assistant_region;
@@ -51,6 +52,7 @@ mod rhel_instance_family;
 mod root_account_missing;
 mod root_multi_disk;
 mod root_not_growable;
+mod root_read_only;
 mod security_package_old;
 mod selinux_unbootable;
 mod services;
@@ -84,6 +86,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "boot-device-name", judge: boot_device_name::judge },
     Probe { id: "boot-entry-broken", judge: boot_entry_broken::judge },
     Probe { id: "boot-script-mount", judge: boot_script_mount::judge },
+    Probe { id: "boot-target-not-multi-user", judge: boot_target_not_multi_user::judge },
     Probe { id: "clock-local-time", judge: clock_local_time::judge },
     Probe { id: "cloud-assistant-missing", judge: cloud_assistant_missing::judge },
     Probe { id: "cloud-assistant-region", judge: cloud_assistant_region::judge },
@@ -122,6 +125,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-account-missing", judge: root_account_missing::judge },
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "root-not-growable", judge: root_not_growable::judge },
+    Probe { id: "root-read-only", judge: root_read_only::judge },
     Probe { id: "security-package-old", judge: security_package_old::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },

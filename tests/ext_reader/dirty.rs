@@ -195,7 +195,7 @@ fn fast_commits_are_refused() {
 fn journals_that_debugfs_writes() {
     alone(|| {
         for (features, version) in [
-            // Not -c: debugfs leaves the checksum of version 1 without a value, and e2fsck refuses it too.
+            // Not -c: debugfs leaves the checksum of version 1 without a value.
             ("^metadata_csum", ""),
             ("^metadata_csum,^64bit", ""),
             ("metadata_csum", "-c -v 2"),

@@ -6,7 +6,7 @@ use guestprep::parse::ext::{Ext, ExtError, Inode, ReadAt};
 
 use super::fill::{fragments, noise};
 use super::kernel::{Mount, alone};
-use super::tools::{Image, have};
+use super::tools::{Image, have, run};
 
 /// The inode at a path of names without slashes.
 fn at(ext: &Ext<impl ReadAt>, path: &[&str]) -> Inode {
@@ -37,6 +37,31 @@ fn an_extent_tree_of_three_levels() {
             assert!(number + 1 == count || bytes[900..].iter().all(|byte| *byte == 0), "{number}");
         }
     });
+}
+
+#[test]
+fn blocks_that_were_never_written_are_zeros() {
+    if !have(&["mke2fs", "debugfs"]) {
+        return;
+    }
+    // What lies in a block before it is written is what was there before.
+    let image = Image::new(1, &["-t", "ext4"]);
+    fs::write(image.path(), vec![0xaa; 16 << 20]).unwrap();
+    run(&["mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-E", "nodiscard", &image.arg()]);
+    let content = image.dir.path().join("content");
+    fs::write(&content, noise(5 * 1024, 1)).unwrap();
+    image.debugfs(&[
+        &format!("write {} file", content.display()),
+        "fallocate file 5 99",
+        "sif file size 102400",
+    ]);
+    let shown = image.ask("dump_extents -l file");
+    assert!(shown.contains("Uninit"), "{shown}");
+    let ext = image.open();
+    let mut bytes = vec![0x55; 102_400];
+    assert_eq!(ext.read(&at(&ext, &["file"]), 0, &mut bytes), Ok(102_400));
+    assert_eq!(bytes[..5 * 1024], noise(5 * 1024, 1));
+    assert!(bytes[5 * 1024..].iter().all(|byte| *byte == 0));
 }
 
 #[test]

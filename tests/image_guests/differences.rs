@@ -20,11 +20,12 @@ const ALLOWED: &[Allowed] = &[
     Allowed { check: "*", verdicts: ("unknown", "*"), only_tree: &["*"], only_image: &["*"] },
     // What a tree has not at all: its disk, its superblocks, its free space.
     Allowed { check: "*", verdicts: ("unseen", "*"), only_tree: &[], only_image: &["*"] },
-    // The size of the disk is one fact more.
+    // The size of the disk is one fact more. The ESP of these disks is empty, so that it does not
+    // tell of UEFI.
     Allowed {
         check: "image-facts",
         verdicts: ("pass", "pass"),
-        only_tree: &[],
+        only_tree: &["boot-mode"],
         only_image: &["disk-size"],
     },
     // A tree may have any partition of the disk that its root lies on, and leaves open whether there

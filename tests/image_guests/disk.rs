@@ -80,7 +80,11 @@ pub fn of_tree(root: &Path, image: &Path, table: Table) {
                 }
             }
             b"/" => make(Some(root), image, part),
-            _ => make(None, image, part),
+            target => {
+                make(None, image, part);
+                let below = String::from_utf8_lossy(&target[1..]).into_owned();
+                fill_fat(&root.join(below), image, part.range.start);
+            }
         }
     }
     for (own, apart) in moved {
@@ -203,6 +207,22 @@ fn make(from: Option<&Path>, image: &Path, part: &Part) {
     run("mke2fs", &arguments);
     if let Some(from) = from {
         keep_flags(from, image, part.range.start);
+    }
+}
+
+/// Copy what is in a directory to the FAT filesystem at an offset.
+fn fill_fat(from: &Path, image: &Path, offset: u64) {
+    let names: Vec<String> = fs::read_dir(from)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry").path().display().to_string())
+        .collect();
+    if !names.is_empty() {
+        let on = format!("{}@@{offset}", image.display());
+        let mut arguments = vec!["-s".to_owned(), "-i".to_owned(), on];
+        arguments.extend(names);
+        arguments.push("::".to_owned());
+        run("mcopy", &arguments);
     }
 }
 

@@ -205,9 +205,8 @@ fn prepare_in_place_killed_is_finished_by_the_next() {
         return;
     }
     let victim = Victim::new();
-    for n in [3, 9, 15] {
-        let (done, was_killed) =
-            victim.killed(&["prepare", "--in-place", "--yes"], "renameat,renameat2", n);
+    for n in [8, 16, 24] {
+        let (done, was_killed) = victim.killed(&["prepare", "--in-place", "--yes"], "fsync", n);
         assert!(was_killed, "{n}: {done:?}");
         guestprep(&["prepare", "--in-place", "--yes"], &victim.disk).exits(0);
         guestprep(&["audit"], &victim.disk).exits(0);

@@ -23,6 +23,7 @@ mod assembly;
 mod differences;
 mod disk;
 mod host;
+mod hostile;
 mod killed;
 mod program;
 mod shell;

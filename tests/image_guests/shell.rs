@@ -27,6 +27,8 @@ xfs() {
 vfat() { mkfs.vfat --offset "$(($1 * 2048))" "${@:3}" "$disk" "$(($2 * 1024))" >/dev/null; }
 # at AT SIZE OPTIONS DIRECTORY: mount what lies there
 at() { mount -o "ro,loop,offset=$(mib "$1"),sizelimit=$(mib "$2")$3" "$disk" "$4"; }
+# within AT SIZE COMMAND: run a command in what lies there, mounted for writing
+within() { mkdir -p on; mount -o "loop,offset=$(mib "$1"),sizelimit=$(mib "$2")" "$disk" on; (cd on; eval "$3"); umount on; }
 fstab() { sed 's/^ *//' >root/etc/fstab; }
 # LVM without a device mapper: its metadata is written through a loop device, no volume is activated.
 lvm_group() {

@@ -190,18 +190,16 @@ def run_on(
     vfat is left out: not every kernel mounts it. Two mounts of a btrfs with one UUID would be one filesystem to the
     kernel, therefore only one copy of such a disk is mounted at a time.
     """
-    script = ["set -eu", 'ROOT=$(mktemp -d); export ROOT']
+    script = ["set -eu", "ROOT=$(mktemp -d); export ROOT"]
+    # What a command mounted below goes too; a mount that cannot be undone here ends with the namespace.
+    script.append("trap 'umount -R \"$ROOT\" 2>/dev/null || true; rmdir \"$ROOT\"' EXIT")
     volumes = layout.volumes[:1] if only_root else layout.volumes
-    targets = []
     for volume in volumes:
         if volume.type != "vfat":
             options = volume.mount_options(read_only)
             target = f'"$ROOT{volume.target.rstrip("/")}"'
-            targets.insert(0, target)
             script.append(f"mount -t {volume.type} -o {options} {shlex.quote(str(image.resolve()))} {target}")
-    script.append('status=0; "$@" || status=$?; cd /')
-    # What a job mounted below goes first. A mount that cannot be undone here ends with the namespace.
-    script.append('umount -R "$ROOT" || true; rmdir "$ROOT"; exit $status')
+    script.append('status=0; "$@" || status=$?; cd /; exit $status')
     with exclusive(layout.root.type if layout.root.type == "btrfs" else None):
         return subprocess.run(
             ["unshare", "-m", "--propagation", "private", "sh", "-c", "\n".join(script), "sh", *command],

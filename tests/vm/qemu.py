@@ -149,13 +149,13 @@ class Guest:
         """Whether root comes in over the network."""
         command = [
             *["ssh", "-q", "-F", "none", "-i", disks.key(), "-p", str(self.port), "-o", "BatchMode=yes"],
-            *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=10"],
+            *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30"],
             *["root@127.0.0.1", "true"],
         ]
         end = time.monotonic() + limit
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                if subprocess.run(command, check=False, stdin=subprocess.DEVNULL, timeout=30).returncode == 0:
+                if subprocess.run(command, check=False, stdin=subprocess.DEVNULL, timeout=60).returncode == 0:
                     return True
             except subprocess.TimeoutExpired:
                 pass
@@ -200,7 +200,7 @@ def boot(image, layout, work, *, data=(), limit=900) -> Seen:
             if target is None or target[1] != "active":
                 kind = "multi-user-failed"
             read_only = re.search(r"^RIG: root ro", guest.text(since), re.MULTILINE) is not None
-        return Seen(kind, console, guest.ssh(45), seconds, read_only)
+        return Seen(kind, console, guest.ssh(90), seconds, read_only)
     finally:
         guest.end()
 

@@ -53,6 +53,8 @@ const MAX_ALSO: usize = 32;
 pub struct Started {
     started: BTreeSet<String>,
     on_demand: BTreeSet<String>,
+    /// Those that it would start, were they not masked.
+    masked: BTreeSet<String>,
     /// The own name of every unit that a link, or the operator's directory, names.
     own: BTreeMap<String, String>,
 }
@@ -63,6 +65,11 @@ impl Started {
         self.started.contains(unit)
     }
 
+    /// Whether boot asks for a unit of this full name: it starts it, or would, were it not masked.
+    pub fn asks_for(&self, unit: &str) -> bool {
+        self.started.contains(unit) || self.masked.contains(unit)
+    }
+
     fn own<'a>(&'a self, name: &'a str) -> &'a str {
         self.own.get(name).map_or(name, String::as_str)
     }
@@ -70,6 +77,20 @@ impl Started {
 
 /// Follow default.target through links and dependencies.
 pub fn started(guest: &Guest) -> Fact<Started> {
+    let mut queue: Vec<String> = PASSED.map(str::to_owned).to_vec();
+    queue.push(match guest.unit_files()?.find(guest, "default.target")? {
+        Found::File { name, .. } => name,
+        // As a release without the link would be installed.
+        Found::Nothing | Found::Masked { .. } => "multi-user.target".to_owned(),
+    });
+    if cloud_init_is_generated(guest)? {
+        queue.push("cloud-init.target".to_owned());
+    }
+    started_by(guest, queue)
+}
+
+/// Follow units through links and dependencies.
+pub fn started_by(guest: &Guest, mut queue: Vec<String>) -> Fact<Started> {
     let files = guest.unit_files()?;
     let mut found = Started::default();
     let linked = files.links().iter().flat_map(|link| [link.name.as_str(), &link.puller]);
@@ -83,18 +104,12 @@ pub fn started(guest: &Guest) -> Fact<Started> {
     for link in files.links() {
         pulled.entry(found.own(&link.puller).to_owned()).or_default().push(&link.name);
     }
-    let mut queue: Vec<String> = PASSED.map(str::to_owned).to_vec();
-    queue.push(match files.find(guest, "default.target")? {
-        Found::File { name, .. } => name,
-        // As a release without the link would be installed.
-        Found::Nothing | Found::Masked { .. } => "multi-user.target".to_owned(),
-    });
-    if cloud_init_is_generated(guest)? {
-        queue.push("cloud-init.target".to_owned());
-    }
     while let Some(asked) = queue.pop() {
         let name = match files.find(guest, &asked)? {
-            Found::Masked { .. } => continue,
+            Found::Masked { .. } => {
+                found.masked.insert(asked);
+                continue;
+            }
             Found::File { name, .. } => name,
             Found::Nothing => asked,
         };
