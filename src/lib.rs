@@ -36,6 +36,8 @@
 //!   from notes (`collect`, `--bundle`); what is noted passes [`parse::reduce`] first.
 //! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
 //!   lies in /run, in memory, root's alone.
+//! - A disk image (`guest::image`, over `sys::image`) is looked at read-only and mounted in a
+//!   namespace that ends with the process; only [`cli`] asks for a copy or for the image to be changed.
 //! - Nothing is changed before the disk has the intent, the original and the way back.
 //! - A check's words stand in its TOML file, in English and Chinese, and nowhere else.
 

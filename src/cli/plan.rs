@@ -34,6 +34,9 @@ pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
 /// Make the plan and show it, and what stands in its way where that can be told.
 fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -> Outcome {
     let (audit, plan) = make(guest, choice)?;
+    for what in audit.report.guest.image.iter().flat_map(|image| &image.left_out) {
+        sys::say(&format!("not seen: {what}"));
+    }
     let to_file = args.output.output.is_some();
     let style = setup::style(args.output.color, to_file);
     let text = match args.output.format {

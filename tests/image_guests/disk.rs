@@ -1,9 +1,11 @@
 //! A tree as a disk: a partition table, and the filesystems that the tree's fstab calls the
 //! system's.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use guestprep::guest::SYSTEM_TARGETS;
 use guestprep::model::GuestPath;
@@ -82,8 +84,15 @@ pub fn of_tree(root: &Path, image: &Path, table: Table) {
             b"/" => make(Some(root), image, part),
             target => {
                 make(None, image, part);
-                let below = String::from_utf8_lossy(&target[1..]).into_owned();
-                fill_fat(&root.join(below), image, part.range.start);
+                let below = GuestPath::new(target);
+                let inside = |(own, apart): &(PathBuf, PathBuf)| {
+                    let own = GuestPath::new(own.strip_prefix(root).ok()?.as_os_str().as_bytes());
+                    let rest = below.as_bytes().strip_prefix(own.as_bytes())?;
+                    Some(apart.join(OsStr::from_bytes(rest.strip_prefix(b"/")?)))
+                };
+                let from = moved.iter().find_map(inside);
+                let own = || root.join(OsStr::from_bytes(&target[1..]));
+                fill_fat(&from.unwrap_or_else(own), image, part.range.start);
             }
         }
     }

@@ -409,6 +409,9 @@ impl<'a> Assembly<'a> {
                 Ok(mounts.bind(&directory, on, target)?)
             }
             (Tree::View(view), Tree::View(_), _) => {
+                if let Some(subvolume) = subvolume {
+                    return Err(Unknown(format!("there is no subvolume {subvolume}")));
+                }
                 let about = self.root_of(&root.tree)?.stat(target)?;
                 if about.is_none_or(|about| about.kind != FileKind::Directory) {
                     return Ok(false);
