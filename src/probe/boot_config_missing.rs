@@ -4,7 +4,6 @@
 use super::{Answer, Guest};
 use crate::guest::{Family, FileKind, Loader, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
-use crate::parse::mountinfo::Mount;
 
 /// Where firmware without any boot variable of its own looks (UEFI 2.10, 3.5.1.1), for each architecture of ECS.
 const REMOVABLE: [&str; 2] = ["BOOTX64.EFI", "BOOTAA64.EFI"];
@@ -31,7 +30,7 @@ pub fn judge(guest: &Guest) -> Answer {
         }
         Loader::Grub2 | Loader::GrubLegacy => {}
     }
-    if guest.booted_by_efi()? == Some(true) {
+    if needs_removable_loader(guest)? {
         match no_removable_loader(guest) {
             Ok(finding) => findings.extend(finding),
             Err(why) => doubts.push(why.0),
@@ -40,15 +39,29 @@ pub fn judge(guest: &Guest) -> Answer {
     Ok(Verdict::from_parts(findings, doubts))
 }
 
+/// Whether nothing but UEFI can start the system: it was started by it, or it is on a disk that has
+/// an EFI system partition and no code for a BIOS.
+fn needs_removable_loader(guest: &Guest) -> Result<bool, Unknown> {
+    let Some(image) = guest.disk_image() else { return Ok(guest.booted_by_efi()? == Some(true)) };
+    let has_esp =
+        ["/boot/efi", "/efi"].iter().any(|esp| image.at(&GuestPath::from(*esp)).is_some());
+    Ok(has_esp && !image.has_boot_code())
+}
+
 /// A new instance has no boot variables: its firmware starts the loader of the removable path alone.
 fn no_removable_loader(guest: &Guest) -> Result<Option<Finding>, Unknown> {
     for target in ["/boot/efi", "/efi", "/boot"] {
-        let mounts = &guest.mounts()?.own;
-        let is_esp = |mount: &Mount| target != "/boot" || mount.fstype.value == b"vfat";
-        if !mounts.at(target.as_bytes()).is_some_and(is_esp) {
+        let esp = GuestPath::from(target);
+        let mounted = match guest.disk_image() {
+            Some(image) => image.at(&esp).map(|filesystem| filesystem.fstype.clone()),
+            None => {
+                let mount = guest.mounts()?.own.at(target.as_bytes());
+                mount.map(|mount| String::from_utf8_lossy(&mount.fstype.value).into_owned())
+            }
+        };
+        if mounted.is_none_or(|fstype| target == "/boot" && fstype != "vfat") {
             continue;
         }
-        let esp = GuestPath::from(target);
         // FAT does not tell upper from lower case; a tree of files may.
         for directory in named(guest, &esp.join(b"EFI"), &["BOOT"])? {
             for file in named(guest, &directory, &REMOVABLE)? {

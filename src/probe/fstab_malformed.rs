@@ -26,6 +26,7 @@ pub fn judge(guest: &Guest) -> Answer {
         findings.extend(target(entry));
         findings.extend(order(entry, &entries));
         findings.extend(filesystem_type(guest, entry));
+        findings.extend(refused_option(entry));
         findings.extend(checking(guest, entry));
     }
     findings.sort_by_key(|finding| match finding.subject {
@@ -115,6 +116,118 @@ fn filesystem_type(guest: &Guest, entry: &Entry) -> Option<Finding> {
     let known = item.kind == ItemKind::Swap || is_known_type(guest, &declared);
     (!known).then(|| weigh(entry.finding("unknown-type").with("type", &declared), item.impact()))
 }
+
+/// An option that the kernel refuses a mount for. Of tmpfs alone it is known: it has had few options,
+/// and never took one that it does not know (shmem_parse_one of mm/shmem.c, tmpfs(5)).
+fn refused_option(entry: &Entry) -> Option<Finding> {
+    let item = entry.item;
+    if item.fstype.as_bytes() != b"tmpfs" || item.pull == Pull::Never {
+        return None;
+    }
+    let is_known = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name);
+        let is_comment = ["x-", "X-", "comment"].iter().any(|start| name.starts_with(start));
+        is_comment || GENERIC.contains(&&*name) || TMPFS.contains(&&*name)
+    };
+    let (name, _) = item.options.iter().find(|(name, _)| !name.is_empty() && !is_known(name))?;
+    let finding = entry
+        .finding("refused-option")
+        .with("type", "tmpfs")
+        .with("option", ByteString::from(name));
+    Some(weigh(finding, item.impact()))
+}
+
+/// Options that no filesystem is told of, or every one is (mount(8), systemd.mount(5)).
+const GENERIC: [&str; 63] = [
+    "defaults",
+    "rw",
+    "ro",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "exec",
+    "noexec",
+    "sync",
+    "async",
+    "dirsync",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "lazytime",
+    "nolazytime",
+    "mand",
+    "nomand",
+    "iversion",
+    "noiversion",
+    "silent",
+    "loud",
+    "remount",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "nousers",
+    "owner",
+    "noowner",
+    "group",
+    "nogroup",
+    "nofail",
+    "fail",
+    "_netdev",
+    "symfollow",
+    "nosymfollow",
+    "context",
+    "fscontext",
+    "defcontext",
+    "rootcontext",
+    "seclabel",
+    "bind",
+    "rbind",
+    "move",
+    "shared",
+    "rshared",
+    "private",
+    "rprivate",
+    "slave",
+    "rslave",
+    "unbindable",
+    "runbindable",
+    "helper",
+    "uhelper",
+    "pri",
+];
+
+/// The options of tmpfs up to Linux 6.18.
+const TMPFS: [&str; 21] = [
+    "size",
+    "nr_blocks",
+    "nr_inodes",
+    "mode",
+    "uid",
+    "gid",
+    "huge",
+    "mpol",
+    "inode32",
+    "inode64",
+    "noswap",
+    "quota",
+    "usrquota",
+    "grpquota",
+    "usrquota_block_hardlimit",
+    "usrquota_inode_hardlimit",
+    "grpquota_block_hardlimit",
+    "grpquota_inode_hardlimit",
+    "casefold",
+    "strict_encoding",
+    "acl",
+];
 
 /// A mount that cannot succeed stops what its absence stops.
 fn weigh(finding: Finding, impact: Impact) -> Finding {

@@ -20,13 +20,19 @@ const ALLOWED: &[Allowed] = &[
     Allowed { check: "*", verdicts: ("unknown", "*"), only_tree: &["*"], only_image: &["*"] },
     // What a tree has not at all: its disk, its superblocks, its free space.
     Allowed { check: "*", verdicts: ("unseen", "*"), only_tree: &[], only_image: &["*"] },
-    // The size of the disk is one fact more. The ESP of these disks is empty, so that it does not
-    // tell of UEFI.
+    // The size of the disk is one fact more.
     Allowed {
         check: "image-facts",
         verdicts: ("pass", "pass"),
-        only_tree: &["boot-mode"],
+        only_tree: &[],
         only_image: &["disk-size"],
+    },
+    // The disk tells the UUID that a line for the root can be written with.
+    Allowed {
+        check: "root-read-only",
+        verdicts: ("fail", "fail"),
+        only_tree: &["no-entry"],
+        only_image: &["no-entry"],
     },
     // A tree may have any partition of the disk that its root lies on, and leaves open whether there
     // is a UUID or a name of /dev/mapper; the disk has it or not. What is not there and does not
@@ -79,7 +85,7 @@ const ALLOWED: &[Allowed] = &[
     // whose disk is made of its fstab alone.
     Allowed {
         check: "boot-entry-broken",
-        verdicts: ("pass", "fail"),
+        verdicts: ("*", "fail"),
         only_tree: &[],
         only_image: &["root-differs"],
     },

@@ -24,6 +24,9 @@ const ROOM: u64 = 6;
 /// The signature of every disk with an MBR: its first partition has the PARTUUID 01234567-01.
 const SIGNATURE: u32 = 0x0123_4567;
 
+/// A jump, as GRUB's boot.img begins with: a BIOS has something to start.
+const BOOT_CODE: [u8; 2] = [0xeb, 0x63];
+
 /// How a disk is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
@@ -63,7 +66,10 @@ pub fn of_tree(root: &Path, image: &Path, table: Table) {
     file.set_len(at + MIB).expect("its size");
     match table {
         Table::Mbr => file.write_all_at(&mbr(&parts), 0).expect("its partition table"),
-        Table::Gpt => gpt(&parts, image),
+        Table::Gpt => {
+            gpt(&parts, image);
+            file.write_all_at(&BOOT_CODE, 0).expect("its boot code");
+        }
     }
     drop(file);
     let mut moved = Vec::new();
@@ -150,6 +156,7 @@ fn size_of(tree: &Path) -> u64 {
 /// The first sector of a disk with primary partitions.
 fn mbr(parts: &[Part]) -> Vec<u8> {
     let mut sector = vec![0; 512];
+    sector[..BOOT_CODE.len()].copy_from_slice(&BOOT_CODE);
     sector[440..444].copy_from_slice(&SIGNATURE.to_le_bytes());
     for part in parts {
         let entry = 446 + 16 * (part.number - 1);

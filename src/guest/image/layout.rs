@@ -28,6 +28,8 @@ pub struct Layout {
     pub runs: Vec<Runs>,
     /// The partition table of the disk.
     pub table: Option<PartitionTable>,
+    /// Whether the first sector has code that a BIOS would start.
+    pub has_boot_code: bool,
     /// What could not be told, and matters only when the root is not found.
     pub doubts: Vec<String>,
 }
@@ -146,8 +148,17 @@ pub fn read(image: &DiskImage, known_as: &Path) -> Fact<Layout> {
         }
     }
     layout.table = table;
+    layout.has_boot_code = has_boot_code(image)?;
     add_logical_volumes(image, &mut layout)?;
     Ok(layout)
+}
+
+/// The code of a master boot record stands before its disk identifier (UEFI 2.10, 5.2.1); who makes
+/// a disk without a loader for BIOS leaves zeros there.
+fn has_boot_code(image: &DiskImage) -> Fact<bool> {
+    const CODE: Range<u64> = 0..440;
+    let read = image.read_ranges(&Vec::from([CODE]))?;
+    Ok(read.iter().any(|(_, bytes)| bytes.iter().any(|byte| *byte != 0)))
 }
 
 fn read_table(image: &DiskImage) -> Fact<Option<PartitionTable>> {

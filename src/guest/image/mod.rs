@@ -209,6 +209,11 @@ impl Seen {
         &self.left_out
     }
 
+    /// Whether a BIOS would find code to start in the first sector of the disk.
+    pub fn has_boot_code(&self) -> bool {
+        self.layout.has_boot_code
+    }
+
     /// The filesystem that is mounted on a path.
     pub fn at(&self, target: &GuestPath) -> Option<&SystemFilesystem> {
         self.filesystems.iter().find(|filesystem| filesystem.target == *target)

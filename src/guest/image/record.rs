@@ -35,6 +35,7 @@ struct Saved {
     left_out: Vec<String>,
     reader: Reader,
     container: String,
+    has_boot_code: bool,
     /// Why a device could not be told, by its index.
     failed: BTreeMap<usize, String>,
 }
@@ -69,6 +70,7 @@ impl Image {
             left_out: self.seen.left_out.clone(),
             reader: self.seen.reader,
             container: self.seen.container.clone(),
+            has_boot_code: layout.has_boot_code,
             failed,
         };
         let saved = serde_json::to_value(saved).unwrap_or_default();
@@ -110,7 +112,13 @@ impl Seen {
         let read = |ranges: &[Range<u64>]| devices.read(TABLE, (0, 0), ranges);
         let table = table_through(size, read, TABLE, &|_| {}).map_err(|why| why.0)?;
         Ok(Self {
-            layout: Layout { disks, runs: saved.runs, table, ..Layout::default() },
+            layout: Layout {
+                disks,
+                runs: saved.runs,
+                table,
+                has_boot_code: saved.has_boot_code,
+                ..Layout::default()
+            },
             superblocks,
             filesystems: saved.filesystems,
             subvolumes: saved.subvolumes,
