@@ -175,7 +175,7 @@ const SEEDED: &[(&str, &str)] = &[
         "root/.ssh/authorized_keys",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAISECRETSECRETSECRETSECRETSECRETSECRETSECRET me@host\n",
     ),
-    ("etc/apt/sources.list", "deb https://u:SECRET@deb.debian.org/debian bookworm main\n"),
+    ("etc/apt/sources.list", "deb https://u:SECRET@mirror.example.com/debian bookworm main\n"),
     (
         "etc/systemd/system/a.service",
         "[Service]\nEnvironment=\"A_TOKEN=SECRET x\" B=c\nSetCredential=k:SECRET\nExecStart=/bin/mount -o password=SECRET //s/z /z\n[Install]\nWantedBy=multi-user.target\n",

@@ -41,7 +41,6 @@ pub fn prepare(
     // Before a state directory is made beside a file that is no image.
     let file = open_file(&image, if copy.is_some() { Use::Read } else { Use::Change })?;
     refuse_writers(&file)?;
-    drop(file);
     let store = Store::create_at(&state_dir).map_err(setup::nothing_changed)?;
     let _lock = store.lock().map_err(setup::nothing_changed)?;
     let mounts = private_mounts()?;
@@ -52,7 +51,7 @@ pub fn prepare(
         None => &image,
     };
     let access = if copy.is_some() { Access::Look } else { Access::Change };
-    let open = Rc::new(open_image(&image, &image, access, Some(&mounts))?);
+    let open = Rc::new(open_image(file.clone(), &image, access, Some(&mounts))?);
     if copy.is_none() {
         setup::finish_interrupted_in(&Guest::image(&open, Policy::default())?, &store)?;
     }
@@ -79,7 +78,7 @@ pub fn prepare(
         }
         Some(copy) => {
             close(open)?;
-            Rc::new(make_copy(&image, copy, &mounts)?)
+            Rc::new(make_copy(&file, copy, &mounts)?)
         }
     };
     let guest = Guest::image(&open, policy())?;
@@ -119,8 +118,10 @@ pub fn rollback(args: &RollbackArgs, image: &Path) -> Outcome {
     rollback::ask(run, args.yes)?;
     let changed = PathBuf::from(&run.header.root);
     if changed == image {
+        let file = open_file(&image, Use::Change)?;
+        refuse_writers(&file)?;
         let mounts = private_mounts()?;
-        let open = Rc::new(open_image(&image, &image, Access::Change, Some(&mounts))?);
+        let open = Rc::new(open_image(file, &image, Access::Change, Some(&mounts))?);
         let guest = Guest::image(&open, Policy::default())?;
         let ended = rollback::carry_out(&guest, run);
         drop(guest);
@@ -176,17 +177,17 @@ fn clear_copy(store: &Store, copy: &Path) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn make_copy(image: &Path, copy: &Path, mounts: &Rc<PrivateMounts>) -> Result<Image, Trouble> {
+fn make_copy(file: &DiskImage, copy: &Path, mounts: &Rc<PrivateMounts>) -> Result<Image, Trouble> {
     let partial = partial(copy);
-    let source = open_file(image, Use::Read)?;
     let progress = Progress::new("copying");
-    let copied = source
+    let copied = file
         .copy_to(&partial, &|done, of| progress.at(done, of))
         .map_err(setup::nothing_changed)?;
-    drop(source);
-    let way = if copied.cloned { "sharing its blocks" } else { "copied" };
+    drop(progress);
+    let way = if copied.cloned { "shares the blocks of the image" } else { "copied" };
     sys::say(&format!("{}: {way}, {} bytes", copy.display(), copied.bytes));
-    open_image(&partial, copy, Access::ChangeCopy, Some(mounts))
+    open_file(&partial, Use::Change)
+        .and_then(|file| open_image(file, copy, Access::ChangeCopy, Some(mounts)))
         .inspect_err(|_| sys::remove_named(&partial))
 }
 

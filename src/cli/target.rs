@@ -31,7 +31,8 @@ impl Target {
             warn_of_unfinished(&path, target)?;
             // Without root, and in most containers, user space reads.
             let mounts = PrivateMounts::enter().ok().map(Rc::new);
-            let open = open_image(&path, &path, Access::Look, mounts.as_ref())?;
+            let file = open_file(&path, Use::Read)?;
+            let open = open_image(file, &path, Access::Look, mounts.as_ref())?;
             return Ok(Target::Image(Rc::new(open)));
         }
         setup::finish_interrupted(target.root.as_deref(), target.state_dir.as_deref())?;
@@ -71,27 +72,22 @@ pub fn private_mounts() -> Result<Rc<PrivateMounts>, Trouble> {
     Ok(Rc::new(PrivateMounts::enter()?))
 }
 
-/// Open an image.
+/// Open the filesystems of an image. `known_as` is what messages and journals call it.
 pub fn open_image(
-    path: &Path,
+    file: DiskImage,
     known_as: &Path,
     access: Access,
     mounts: Option<&Rc<PrivateMounts>>,
 ) -> Result<Image, Trouble> {
-    let wanted = match access {
-        Access::Look => Use::Read,
-        Access::Change | Access::ChangeCopy => Use::Change,
-    };
-    let file = open_file(path, wanted)?;
     let writers = file.writers();
     if access == Access::Look && !writers.is_empty() {
-        let shown = path.display();
-        let by = writers.join(", ");
-        sys::say(&format!("{shown} is in use by {by}: what is seen of it may be half written"));
+        sys::say(&format!(
+            "{} is in use by {}: what is seen of it may be half written",
+            known_as.display(),
+            writers.join(", ")
+        ));
     }
-    let image = Image::open(file, known_as, access, mounts)
-        .map_err(|why| Trouble::new(Exit::Undetermined, why))?;
-    Ok(image)
+    Image::open(file, known_as, access, mounts).map_err(|why| Trouble::new(Exit::Undetermined, why))
 }
 
 /// Open the file of an image.

@@ -179,7 +179,7 @@ fn what_is_no_secret_stays() {
         ("/etc/default/kdump-tools", "#FTP_PASSWORD=\"\"\nA_TOKEN=''\n"),
         ("/lib/systemd/system/a.service", "[Service]\nLoadCredential=sysctl.extra\n"),
         ("/etc/sudoers", "a ALL=(ALL) NOPASSWD: ALL\n"),
-        ("/etc/apt/sources.list", "deb https://deb.debian.org/debian stable main\n"),
+        ("/etc/apt/sources.list", "deb https://mirror.example.com/debian stable main\n"),
         ("/etc/a", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
     ] {
         assert_eq!(left(path, text), text, "{path}");
