@@ -227,8 +227,11 @@ class exclusive:
 def key() -> pathlib.Path:
     """The key that opens every guest over the network; its public half is in the tree."""
     path = rig.CACHE / "key"
-    if not path.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rig", "-f", path], check=True)
+    rig.CACHE.mkdir(parents=True, exist_ok=True)
+    # Two guests are made at a time, and the second would be asked whether to overwrite it.
+    with exclusive("key"):
+        if not path.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rig", "-f", path], check=True)
     return path
 
 
