@@ -70,7 +70,11 @@ pub fn ask_and_take(
     yes: bool,
 ) -> Result<Option<String>, Trouble> {
     ask(plan, yes)?;
-    take_asked(guest, store, plan, kind)
+    let undone_by = match guest.mode() {
+        Mode::Tree => format!("guestprep rollback --root {}", guest.root().path().display()),
+        Mode::Live | Mode::Image => "guestprep rollback".to_owned(),
+    };
+    take_asked(guest, store, plan, kind, &undone_by)
 }
 
 /// Ask whether the steps of a plan are to be taken, where there are any.
@@ -81,24 +85,21 @@ pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
     Err(Trouble::usage("nothing was changed"))
 }
 
-/// Take the steps of a plan that was asked for. Gives what [`ask_and_take`] does.
+/// Take the steps of a plan that was asked for. `undone_by` is the command that
+/// undoes them. Gives what [`ask_and_take`] does.
 pub fn take_asked(
     guest: &Guest,
     store: &Store,
     plan: &Plan,
     kind: RunKind,
+    undone_by: &str,
 ) -> Result<Option<String>, Trouble> {
     if plan.steps.is_empty() {
         return Ok(None);
     }
     let prepared = take(guest, store, plan, kind, &interrupt()?)?;
     let id = &prepared.run.header.id;
-    let target = match guest.mode() {
-        Mode::Live => String::new(),
-        Mode::Tree => format!(" --root {}", guest.root().path().display()),
-        Mode::Image => " --image".to_owned(),
-    };
-    let text = format!("{} done as run {id}; `guestprep rollback{target}` undoes it", count(plan));
+    let text = format!("{} done as run {id}; `{undone_by}` undoes it", count(plan));
     sys::say(&text);
     Ok(Some(text))
 }

@@ -82,8 +82,9 @@ pub fn prepare(
         }
     };
     let guest = Guest::image(&open, policy())?;
+    let undone_by = format!("guestprep rollback --image {}", image.display());
     let done = refuse_obstacles(&guest, &plan)
-        .and_then(|()| take_asked(&guest, &store, &plan, RunKind::Prepare))
+        .and_then(|()| take_asked(&guest, &store, &plan, RunKind::Prepare, &undone_by))
         .inspect_err(|_| copy.iter().for_each(|copy| sys::remove_named(&partial(copy))))?;
     drop(guest);
     let guest = Guest::image(&open, policy())?;

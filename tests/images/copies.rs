@@ -193,33 +193,3 @@ fn a_copy_that_does_not_fit_is_refused_before_it_begins() {
         "mkdir mounted; mount -t tmpfs -o size=1M none mounted",
     );
 }
-
-/// Prints the time of a copy beside that of cp(1): `cargo test --test images -- --ignored
-/// --nocapture beside_cp`.
-#[test]
-#[ignore = "it measures, and judges nothing"]
-fn beside_cp() {
-    let directory = directory();
-    let from = directory.path().join("disk.raw");
-    let file = File::create(&from).unwrap();
-    file.set_len(2 << 30).unwrap();
-    let noise: Vec<u8> =
-        (0..4_u32 << 20).map(|n| (n.wrapping_mul(747_796_405) >> 11) as u8).collect();
-    for piece in 0..128_u64 {
-        file.write_all_at(&noise, piece * (16 << 20)).unwrap();
-    }
-    file.sync_all().unwrap();
-    for round in 0..3 {
-        let started = std::time::Instant::now();
-        let to = directory.path().join(format!("own-{round}"));
-        let copied = copy_image(&from, &to, &|_, _| {}).unwrap();
-        let own = started.elapsed();
-        let started = std::time::Instant::now();
-        sh(directory.path(), &format!("cp --sparse=always disk.raw cp-{round}; sync cp-{round}"));
-        let cp = started.elapsed();
-        let ratio = own.as_secs_f64() / cp.as_secs_f64();
-        println!("{copied:?}: {own:.1?}; cp --sparse=always and sync: {cp:.1?}; ratio {ratio:.2}");
-        fs::remove_file(to).unwrap();
-        fs::remove_file(directory.path().join(format!("cp-{round}"))).unwrap();
-    }
-}
