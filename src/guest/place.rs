@@ -369,9 +369,18 @@ impl Guest {
         }
         Ok(match names.find(source) {
             Named::Device(device) => Place::System { device: Some(device) },
+            // What a line of crypttab opens is where that line's device is, which is asked there.
+            Named::Absent if self.is_opened_by_crypttab(source)? => self.place_in_tree(source)?,
             Named::Absent => Place::Missing,
             Named::OtherDisk | Named::Untold => self.place_in_tree(source)?,
         })
+    }
+
+    fn is_opened_by_crypttab(&self, source: &Source) -> Fact<bool> {
+        let Source::Path(path) = source else { return Ok(false) };
+        let Some(name) = path.strip_prefix(b"/dev/mapper/") else { return Ok(false) };
+        let crypttab = self.crypttab()?;
+        Ok(crypttab.is_some_and(|table| table.entries().any(|entry| entry.name.value == name)))
     }
 
     /// A bare tree: what its fstab mounts as the system is the system; a kernel name of another

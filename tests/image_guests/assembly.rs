@@ -166,13 +166,13 @@ const LAYOUTS: &[Layout] = &[
 ];
 
 /// Where a disk is made of the same four directories.
-struct Workshop {
-    directory: TempDir,
-    disk: PathBuf,
+pub struct Workshop {
+    pub directory: TempDir,
+    pub disk: PathBuf,
 }
 
 impl Workshop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = directory_in_memory();
         let fixture = Fixture::distro_in_memory("debian-12");
         let at = |name: &str| directory.path().join(name);
@@ -191,7 +191,7 @@ impl Workshop {
     }
 
     /// Give the root its own /usr again, where a layout has none apart.
-    fn with_usr(&self, make: &str) {
+    pub fn with_usr(&self, make: &str) {
         if !make.contains(" usr") {
             let at = |name: &str| self.directory.path().join(name);
             fs::remove_dir(at("root/usr")).expect("the empty one");

@@ -25,6 +25,7 @@ mod disk;
 mod host;
 mod hostile;
 mod killed;
+mod names;
 mod program;
 mod shell;
 mod three_ways;
