@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 use guestprep::guest::Guest;
 use guestprep::model::Policy;
 use guestprep::parse::resolv_conf::{ResolvConf, is_single_request_reopen};
+use guestprep::parse::sshd_config::KEYWORDS;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -141,6 +142,44 @@ fn options_are_those_that_glibc_reads() {
         drop(pipes);
         let _ = python.wait();
     });
+}
+
+/// Of the keywords that are taken to be known, OpenSSH 9.2 refuses those of later releases and of Red Hat.
+#[test]
+fn keywords_are_those_that_sshd_takes() {
+    let sshd = Path::new("/usr/sbin/sshd");
+    if !sshd.exists() {
+        return println!("left out: keywords_are_those_that_sshd_takes: there is no {sshd:?}");
+    }
+    let refused: Vec<&str> = KEYWORDS.iter().copied().filter(|k| is_refused(sshd, k)).collect();
+    let of_others = [
+        "authorizedkeyscommandrunas",
+        "gssapienablek5users",
+        "kerberosuniqueccache",
+        "kerberosusekuserok",
+        "pamservicename",
+        "persourcepenalties",
+        "persourcepenaltyexemptlist",
+        "refuseconnection",
+        "requiredauthentications1",
+        "requiredauthentications2",
+        "rsaminsize",
+        "showpatchlevel",
+        "sshdauthpath",
+        "sshdsessionpath",
+        "x11maxdisplays",
+    ];
+    assert!(refused.iter().all(|keyword| of_others.contains(keyword)), "{refused:?}");
+    assert!(is_refused(sshd, "nosuchkeyword"), "sshd takes any keyword here");
+}
+
+/// Whether sshd refuses a keyword, whatever it thinks of the argument.
+fn is_refused(sshd: &Path, keyword: &str) -> bool {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(file, "{keyword} yes").expect("a line");
+    let done = Command::new(sshd).arg("-t").arg("-f").arg(file.path()).output();
+    let said = done.expect("sshd runs").stderr;
+    String::from_utf8_lossy(&said).contains("Bad configuration option")
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::{Fact, Guest, Unknown};
 use crate::model::GuestPath;
-use crate::parse::sshd_config::SshdConfig;
+use crate::parse::sshd_config::{SshdConfig, is_keyword};
 
 /// The main configuration.
 pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
@@ -180,6 +180,13 @@ fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> 
     let mut is_active = true;
     let mut in_match = false;
     for directive in file.directives() {
+        // Inside a Match that is not met too: sshd reads the keywords of all of them when it starts.
+        if !is_keyword(&directive.keyword) {
+            return Err(Unknown(format!(
+                "{path}:{}: no release of sshd that is known takes the keyword {}",
+                directive.line, directive.keyword
+            )));
+        }
         match directive.keyword.as_str() {
             "match" => {
                 in_match = true;

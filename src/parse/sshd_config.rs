@@ -4,6 +4,10 @@
 //! a comment that begins a word. Which directive counts, and what `Include` and `Match` do, is the caller's matter.
 //! Compared with `sshd -T` of OpenSSH 9.2.
 
+mod keywords;
+
+pub use keywords::KEYWORDS;
+
 use super::fields::{is_c_space, trim};
 use super::lines::{self, LineError};
 
@@ -51,6 +55,11 @@ impl SshdConfig {
     pub fn errors(&self) -> &[LineError] {
         &self.errors
     }
+}
+
+/// Whether a keyword, in lower case, is one that some release of sshd takes. By any other sshd ends.
+pub fn is_keyword(keyword: &str) -> bool {
+    KEYWORDS.binary_search(&keyword).is_ok()
 }
 
 fn directive(line: usize, raw: &[u8]) -> Result<Option<Directive>, &'static str> {
@@ -149,6 +158,12 @@ mod tests {
                 one(7, "port", "2"),
             ]
         );
+    }
+
+    #[test]
+    fn keywords_are_looked_up_in_a_sorted_list() {
+        assert!(KEYWORDS.is_sorted());
+        assert!(is_keyword("permitrootlogin") && !is_keyword("nosuchkeyword"));
     }
 
     #[test]

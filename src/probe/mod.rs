@@ -43,6 +43,7 @@ mod lib_absolute_link;
 mod mount_unit_data_disk;
 mod neighbour_table_small;
 mod network_mount;
+mod network_unconfigured;
 mod partition_layout;
 mod qemu_guest_agent;
 mod release_file_altered;
@@ -117,6 +118,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "mount-unit-data-disk", judge: mount_unit_data_disk::judge },
     Probe { id: "neighbour-table-small", judge: neighbour_table_small::judge },
     Probe { id: "network-mount", judge: network_mount::judge },
+    Probe { id: "network-unconfigured", judge: network_unconfigured::judge },
     Probe { id: "partition-layout", judge: partition_layout::judge },
     Probe { id: "qemu-guest-agent", judge: qemu_guest_agent::judge },
     Probe { id: "release-file-altered", judge: release_file_altered::judge },

@@ -54,8 +54,11 @@ fn enabled(guest: &Guest) -> Fact<Vec<Finding>> {
         }
         known = known.or(Some((name, service.starts)));
     }
-    let (name, starts) = known.unwrap_or(("sshd", Starts::Never));
-    let key = if starts == Starts::Masked { "masked" } else { "not-enabled" };
+    let (name, key) = match known {
+        Some((name, Starts::Masked)) => (name, "masked"),
+        Some((name, _)) => (name, "not-enabled"),
+        None => ("sshd", "no-service"),
+    };
     let subject = Subject::Unit { unit: format!("{name}.service") };
     Ok(vec![Finding::new(key, subject).with("service", name)])
 }

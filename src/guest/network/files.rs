@@ -21,6 +21,7 @@ const NETWORKD: [&str; 4] = [
 
 pub(super) fn read(guest: &Guest, network: &mut Network) -> Fact<()> {
     let is_rewriting = cloud::rewrites(guest, &mut network.doubts)?;
+    network.is_rewritten = is_rewriting;
     let mut reader = Reader { guest, network, is_rewriting };
     let managers = reader.network.managers;
     let any = managers.is_unknown();

@@ -92,6 +92,8 @@ pub struct Network {
     pub connections: Vec<Connection>,
     /// The leases that DHCP clients have noted, each the last of its file.
     pub leases: Vec<Lease>,
+    /// Whether cloud-init writes the configuration anew on a clone.
+    pub is_rewritten: bool,
     /// What could not be read, with path and line.
     pub doubts: Vec<String>,
 }
@@ -143,6 +145,18 @@ impl Network {
             && !patterns
                 .split(u8::is_ascii_whitespace)
                 .any(|pattern| cards.iter().any(|card| matches(pattern, card.name.as_bytes())))
+    }
+
+    /// Whether boot puts a profile to use for a card of that name, by itself or below another interface.
+    pub fn configures(&self, card: &[u8]) -> bool {
+        self.connections.iter().map(|connection| &connection.profile).any(|profile| {
+            let mut names =
+                profile.name.iter().flat_map(|name| name.split(u8::is_ascii_whitespace));
+            profile.at_boot
+                && (profile.name.is_none() && profile.kind == Kind::Any
+                    || names.any(|pattern| matches(pattern, card))
+                    || profile.ports.iter().any(|port| matches(port, card)))
+        })
     }
 
     fn stands_on(&self, upper: &Profile, other: &Connection) -> bool {
