@@ -1,5 +1,6 @@
 //! Each fixture as a tree, as a disk image that the kernel mounts, and as one that is read in user
-//! space: check by check the same answer, but for what only the disk can tell.
+//! space; the distributions running too: check by check the same answer, but for what only the disk
+//! can tell.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::rc::Rc;
 use guestprep::catalog::{self, Config, Language};
 use guestprep::engine::{self, Selection, Settings};
 use guestprep::guest::{Access, Guest, Image, Mode, Reader, Unknown};
-use guestprep::model::{CheckResult, Policy, Report, Severity, VerdictName};
+use guestprep::model::{Category, CheckResult, Policy, Report, Severity, VerdictName};
 use guestprep::sys::{DiskImage, PrivateMounts, Use};
 use walkdir::WalkDir;
 
@@ -91,9 +92,10 @@ fn complete(fixture: &Fixture) {
     }
 }
 
-/// The answers that differ without a reason, a paragraph each.
+/// The answers that differ without a reason, a paragraph each; of a whole guest those of the running one too.
 fn differences(
     fixture: &Fixture,
+    is_whole: bool,
     policy: &Policy,
     table: Table,
     directory: &Path,
@@ -130,7 +132,32 @@ fn differences(
         .map(|(kernel, user)| {
             format!("{}:\n  kernel: {}\n  user space: {}", kernel.id, shown(kernel), shown(user))
         });
-    of_tree.chain(of_reader).collect()
+    let running = is_whole.then(|| of_running(fixture, policy, &by_kernel));
+    of_tree.chain(of_reader).chain(running.into_iter().flatten()).collect()
+}
+
+/// The answers on the running guest that are not those on its disk, of what both can judge. The disk
+/// that was recorded is another one than is made here, with other filesystems: what is said of disks
+/// is not compared.
+fn of_running(fixture: &Fixture, policy: &Policy, image: &Report) -> Vec<String> {
+    let is_judged = |check: &&CheckResult| {
+        matches!(check.verdict, VerdictName::Pass | VerdictName::Fail)
+            && check.category != Category::Storage
+            && check.id.as_str() != "image-facts"
+    };
+    let running = audit(&fixture.guest(Mode::Live, policy.clone()));
+    running
+        .checks
+        .iter()
+        .filter(is_judged)
+        .filter_map(|live| {
+            Some((live, image.checks.iter().filter(is_judged).find(|c| c.id == live.id)?))
+        })
+        .filter(|(live, image)| shown(live) != shown(image))
+        .map(|(live, image)| {
+            format!("{}:\n  running: {}\n  image: {}", live.id, shown(live), shown(image))
+        })
+        .collect()
 }
 
 /// How much of a filesystem is free: the kernel counts what it keeps for itself.
@@ -208,7 +235,7 @@ fn judge_share(share: usize) {
         let fixture = case.fixture(folder);
         complete(&fixture);
         let policy: Policy = case.policy.clone().into();
-        let found = differences(&fixture, &policy, Table::Mbr, directory.path(), &mounts);
+        let found = differences(&fixture, false, &policy, Table::Mbr, directory.path(), &mounts);
         let name = folder.strip_prefix(fixtures()).expect("below the fixtures").display();
         wrong.extend(found.iter().map(|what| format!("{name}: {what}")));
     }
@@ -234,7 +261,7 @@ fn a_distribution_and_its_disk_are_judged_alike() {
             std::fs::write(&fstab, text).expect("an fstab");
         }
         let policy = Policy::default();
-        let found = differences(&fixture, &policy, Table::Gpt, directory.path(), &mounts);
+        let found = differences(&fixture, true, &policy, Table::Gpt, directory.path(), &mounts);
         wrong.extend(found.iter().map(|what| format!("{name}: {what}")));
     }
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
