@@ -5,10 +5,11 @@ use std::path::Path;
 use super::exit::{Exit, Trouble};
 use super::plan::{refused, render_steps};
 use super::setup;
+use super::target::rollback_command;
 use crate::change::{
     Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, compose, execute, preflight,
 };
-use crate::guest::{Guest, Mode};
+use crate::guest::Guest;
 use crate::model::{CheckId, Edit, Plan, Policy, Step};
 use crate::sys;
 
@@ -49,7 +50,9 @@ pub fn carry_out(
     refuse_obstacles(&guest, &plan)?;
     let style = setup::style(super::args::Color::Auto, false);
     sys::print(render_steps(&plan, style).as_bytes())?;
-    ask_and_take(&guest, &store, &plan, RunKind::Command, change.yes)
+    ask(&plan, change.yes)?;
+    let undone_by = rollback_command(change.root, None, change.state_dir);
+    take_asked(&guest, &store, &plan, RunKind::Command, &undone_by)
 }
 
 /// Without `--yes` there has to be somebody to ask.
@@ -60,23 +63,6 @@ pub fn can_ask(yes: bool, hint: &str) -> Result<(), Trouble> {
     Err(Trouble::usage("there is no terminal to ask on; nothing was changed").hint(hint))
 }
 
-/// Ask, and take the steps of a plan. Gives what was done in a sentence, `None` for a plan without
-/// steps.
-pub fn ask_and_take(
-    guest: &Guest,
-    store: &Store,
-    plan: &Plan,
-    kind: RunKind,
-    yes: bool,
-) -> Result<Option<String>, Trouble> {
-    ask(plan, yes)?;
-    let undone_by = match guest.mode() {
-        Mode::Tree => format!("guestprep rollback --root {}", guest.root().path().display()),
-        Mode::Live | Mode::Image => "guestprep rollback".to_owned(),
-    };
-    take_asked(guest, store, plan, kind, &undone_by)
-}
-
 /// Ask whether the steps of a plan are to be taken, where there are any.
 pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
     if yes || plan.steps.is_empty() || sys::ask(&format!("Take {}?", count(plan))) {
@@ -85,8 +71,8 @@ pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
     Err(Trouble::usage("nothing was changed"))
 }
 
-/// Take the steps of a plan that was asked for. `undone_by` is the command that
-/// undoes them. Gives what [`ask_and_take`] does.
+/// Take the steps of a plan that was asked for. `undone_by` is the command that undoes them. Gives
+/// what was done in a sentence, `None` for a plan without steps.
 pub fn take_asked(
     guest: &Guest,
     store: &Store,

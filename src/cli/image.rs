@@ -14,7 +14,9 @@ use super::prepare::{self, show};
 use super::progress::Progress;
 use super::rollback;
 use super::setup::{self, Choice};
-use super::target::{beside, open_file, open_image, private_mounts, state_dir_of};
+use super::target::{
+    beside, open_file, open_image, private_mounts, rollback_command, state_dir_of,
+};
 use crate::change::{RunKind, RunState, Store, check_replay, forget};
 use crate::engine;
 use crate::guest::{Access, Guest, Image};
@@ -82,7 +84,8 @@ pub fn prepare(
         }
     };
     let guest = Guest::image(&open, policy())?;
-    let undone_by = format!("guestprep rollback --image {}", image.display());
+    let named = args.target.state_dir.as_ref().map(|_| state_dir.as_path());
+    let undone_by = rollback_command(None, Some(&image), named);
     let done = refuse_obstacles(&guest, &plan)
         .and_then(|()| take_asked(&guest, &store, &plan, RunKind::Prepare, &undone_by))
         .inspect_err(|_| copy.iter().for_each(|copy| sys::remove_named(&partial(copy))))?;

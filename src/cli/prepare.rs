@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Cli, Format, PrepareArgs};
-use super::change::{ask_and_take, can_ask, refuse_obstacles};
+use super::change::{ask, can_ask, refuse_obstacles, take_asked};
 use super::exit::{Outcome, Trouble};
 use super::image;
 use super::plan::{make, render};
 use super::setup::{self, Choice};
+use super::target::rollback_command;
 use crate::change::{RunKind, check_replay};
 use crate::engine;
 use crate::model::{Plan, Report};
@@ -47,7 +48,9 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
         }
     };
     refuse_obstacles(&guest, &plan)?;
-    let done = ask_and_take(&guest, &store, &plan, RunKind::Prepare, args.yes)?;
+    ask(&plan, args.yes)?;
+    let undone_by = rollback_command(root.as_deref(), None, state_dir.as_deref());
+    let done = take_asked(&guest, &store, &plan, RunKind::Prepare, &undone_by)?;
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());

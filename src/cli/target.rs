@@ -102,6 +102,23 @@ pub fn open_file(path: &Path, wanted: Use) -> Result<DiskImage, Trouble> {
     })
 }
 
+/// The command that undoes what was done to a guest, as a shell takes it. The paths are absolute;
+/// none for what is the default.
+pub fn rollback_command(
+    root: Option<&Path>,
+    image: Option<&Path>,
+    state_dir: Option<&Path>,
+) -> String {
+    let mut command = "guestprep rollback".to_owned();
+    for (option, path) in [("--root", root), ("--image", image), ("--state-dir", state_dir)] {
+        if let Some(path) = path {
+            let path = path.display().to_string();
+            command += &format!(" {option} {}", sys::command_argument(&path));
+        }
+    }
+    command
+}
+
 /// A run on the image itself that was cut short: what is seen is neither before nor after.
 fn warn_of_unfinished(image: &Path, target: &TargetArgs) -> Result<(), Trouble> {
     let store = match Store::open_at(&state_dir_of(image, target)?) {
@@ -112,13 +129,33 @@ fn warn_of_unfinished(image: &Path, target: &TargetArgs) -> Result<(), Trouble> 
         Err(error) => return Err(error.into()),
     };
     let own = image.display().to_string();
+    let undone_by = rollback_command(None, Some(image), target.state_dir.as_deref());
     for run in store.runs()? {
         if run.header.root == own && run.is_unfinished() {
             sys::say(&format!(
-                "run {} on this image was cut short; `guestprep rollback --image {own}` undoes it",
+                "run {} on this image was cut short; `{undone_by}` undoes it",
                 run.header.id
             ));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_undoes_names_what_was_named() {
+        let path = |path: &'static str| Some(Path::new(path));
+        assert_eq!(rollback_command(None, None, None), "guestprep rollback");
+        assert_eq!(
+            rollback_command(path("/mnt/a guest"), None, None),
+            "guestprep rollback --root '/mnt/a guest'"
+        );
+        assert_eq!(
+            rollback_command(None, path("/srv/disk.raw"), path("/var/journal")),
+            "guestprep rollback --image /srv/disk.raw --state-dir /var/journal"
+        );
+    }
 }

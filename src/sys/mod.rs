@@ -45,7 +45,7 @@ pub use host::{
     is_terminal_out, leave_directory, list_named, machine_state_dir, note_signals, print,
     read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named, write_private,
 };
-pub use image::{Container, Copied, DiskImage, Use};
+pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};

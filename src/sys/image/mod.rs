@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use copy::Copied;
+pub use open::command_argument;
 
 use super::{Error, ErrorKind, Result, Stamp};
 

@@ -224,7 +224,7 @@ fn identity(stat: &Stat) -> (u64, u64, u64, FileType) {
 }
 
 /// A path as a shell takes it for one argument.
-pub(super) fn command_argument(path: &str) -> Cow<'_, str> {
+pub fn command_argument(path: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
     // A name that begins with a dash would be an option, in quotes too.
     let path: Cow<'_, str> =
