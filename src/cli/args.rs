@@ -130,7 +130,7 @@ pub struct SelectArgs {
 pub struct OutputArgs {
     /// The form of the answer [default: text; json for `plan -o FILE`, which `prepare --plan` reads]
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
+    pub format: Option<ReportFormat>,
     /// Write the answer to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -501,6 +501,21 @@ pub struct ListArgs {
     /// The form of the answer
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+/// The forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For a person
+    Text,
+    /// One JSON document
+    Json,
+    /// One line of JSON, for a file of many guests
+    Ndjson,
+    /// JUnit's XML, for Jenkins, GitLab and their like; `--fail-on` says what fails
+    Junit,
+    /// TAP, version 13
+    Tap,
 }
 
 /// The forms of an answer.

@@ -22,6 +22,6 @@ pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
 
 fn tell(cli: &Cli, args: &LookArgs, choice: &Choice, guest: &Guest) -> Outcome {
     let audit = engine::audit(guest, &choice.settings());
-    setup::deliver_report(cli, &args.output, &audit.report)?;
+    setup::deliver_report(cli, &args.output, args.select.fail_on, &audit.report)?;
     Ok(audit.report.verdict.into())
 }

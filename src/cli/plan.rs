@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::args::{Cli, Format, LookArgs};
+use super::args::{Cli, LookArgs, ReportFormat};
 use super::bundle;
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
@@ -40,7 +40,7 @@ fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -
     let to_file = args.output.output.is_some();
     let style = setup::style(args.output.color, to_file);
     let text = match args.output.format {
-        Some(Format::Json) => json(&plan),
+        Some(ReportFormat::Json) => json(&plan),
         // What is written to a file is to be replayed, and what is reviewed is shown beside it.
         None if to_file => {
             if !args.output.quiet {
@@ -49,13 +49,17 @@ fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -
             }
             json(&plan)
         }
-        Some(Format::Text) | None => {
+        Some(ReportFormat::Text) | None => {
             let mut text = render(&plan, &audit.report, style);
             // What a bundle says of a plan is to be looked at, not to be taken.
             if !plan.steps.is_empty() && args.bundle.is_none() {
                 text.push_str(NEXT);
             }
             text
+        }
+        Some(ReportFormat::Ndjson | ReportFormat::Junit | ReportFormat::Tap) => {
+            let wrong = "a plan is text or json; the other forms are a report's";
+            return Err(Trouble::usage(wrong).hint("`guestprep audit` makes a report"));
         }
     };
     setup::deliver(&args.output, &text)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Cli, Format, PrepareArgs};
+use super::args::{Cli, PrepareArgs, ReportFormat};
 use super::change::{ask, can_ask, refuse_obstacles, take_asked};
 use super::exit::{Outcome, Trouble};
 use super::image;
@@ -60,7 +60,8 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
 
 /// Show a plan before it is asked for, unless standard output is for something else.
 pub fn show(args: &PrepareArgs, plan: &Plan, report: &Report) -> Result<(), Trouble> {
-    if args.output.quiet || args.output.format == Some(Format::Json) {
+    let is_for_people = matches!(args.output.format, None | Some(ReportFormat::Text));
+    if args.output.quiet || !is_for_people {
         return Ok(());
     }
     let style = setup::style(args.output.color, false);
@@ -78,7 +79,7 @@ pub fn deliver(
     let mut wanted = args.output.clone();
     wanted.output = output;
     // Not exit code 4, whatever the cause: the steps are taken and stay.
-    setup::deliver_report(cli, &wanted, report).map_err(|trouble| match done {
+    setup::deliver_report(cli, &wanted, args.select.fail_on, report).map_err(|trouble| match done {
         Some(done) => Trouble::usage(format!("{trouble}; {done}")),
         None => trouble,
     })

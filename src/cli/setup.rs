@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Cli, Color, Format, Lang, OutputArgs, SelectArgs, TargetArgs};
+use super::args::{Cli, Color, FailOn, Lang, OutputArgs, ReportFormat, SelectArgs, TargetArgs};
 use super::exit::{Exit, Trouble};
 use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
 use crate::change::{RolledBack, Store, recover};
@@ -230,10 +230,18 @@ pub fn style(color: Color, to_file: bool) -> Style {
 }
 
 /// Put a report where it is wanted.
-pub fn deliver_report(cli: &Cli, output: &OutputArgs, report: &Report) -> Result<(), Trouble> {
+pub fn deliver_report(
+    cli: &Cli,
+    output: &OutputArgs,
+    fail_on: FailOn,
+    report: &Report,
+) -> Result<(), Trouble> {
     let text = match output.format {
-        Some(Format::Json) => report::json(report),
-        Some(Format::Text) | None => {
+        Some(ReportFormat::Json) => report::json(report),
+        Some(ReportFormat::Ndjson) => report::ndjson(report),
+        Some(ReportFormat::Junit) => report::junit(report, fail_on.into()),
+        Some(ReportFormat::Tap) => report::tap(report, fail_on.into()),
+        Some(ReportFormat::Text) | None => {
             let words = match language(cli) {
                 Language::En => &Words::EN,
                 Language::Zh => &Words::ZH,

@@ -1,10 +1,15 @@
 //! Renders a report. It sees neither the machine nor the guest, so that a report renders the same
 //! tomorrow and elsewhere.
 
+mod junit;
+mod outcome;
 mod style;
+mod tap;
 mod text;
 
+pub use junit::junit;
 pub use style::Style;
+pub use tap::tap;
 pub use text::{Words, text};
 
 use crate::model::Report;
@@ -12,6 +17,13 @@ use crate::model::Report;
 /// The report as one JSON document (schema `guestprep.report/1`), ending in a newline.
 pub fn json(report: &Report) -> String {
     let mut out = serde_json::to_string_pretty(report).unwrap_or_default();
+    out.push('\n');
+    out
+}
+
+/// The report as one line of JSON, for a file of many.
+pub fn ndjson(report: &Report) -> String {
+    let mut out = serde_json::to_string(report).unwrap_or_default();
     out.push('\n');
     out
 }
