@@ -39,6 +39,7 @@ mod system_disk;
 mod time_sync;
 mod unit_files;
 mod units;
+mod volume_groups;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -82,6 +83,7 @@ pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
 pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
 pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
+pub use volume_groups::TornGroup;
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
 pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata, Stamp, Time};

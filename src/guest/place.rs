@@ -145,6 +145,9 @@ impl Guest {
             },
         };
         if let Some(device) = found.iter().copied().find(|at| self.stays(disks, system, *at)) {
+            if let Some(torn) = self.torn_data_group(device)? {
+                return Ok(Place::Data { device: Some(device), disk: torn.elsewhere.join(", ") });
+            }
             return Ok(if is_serial_link(source) {
                 Place::Serial { device }
             } else {
@@ -374,7 +377,10 @@ impl Guest {
             names.system_names.extend(name);
         }
         Ok(match names.find(source) {
-            Named::Device(device) => Place::System { device: Some(device) },
+            Named::Device(device) => match self.torn_data_group(device)? {
+                Some(torn) => Place::Data { device: Some(device), disk: torn.elsewhere.join(", ") },
+                None => Place::System { device: Some(device) },
+            },
             // What a line of crypttab opens is where that line's device is, which is asked there.
             Named::Absent if self.is_opened_by_crypttab(source)? => self.place_in_tree(source)?,
             Named::Absent => Place::Missing,

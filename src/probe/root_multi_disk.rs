@@ -25,8 +25,9 @@ pub fn judge(guest: &Guest) -> Answer {
         if fstype == "btrfs" {
             doubts.extend(unseen_member(guest, disks));
         }
-        if let Some(finding) = spans(disks, target, &target, &under) {
-            findings.push(finding);
+        match spans(disks, target, &target, &under) {
+            Some(finding) => findings.push(finding),
+            None => torn(guest, disks, target, &devices, &mut findings, &mut doubts),
         }
         all.extend(under);
         targets.push(target);
@@ -52,12 +53,39 @@ fn spans(
     Some(finding.with("target", target).with("disks", names.join(", ")))
 }
 
+/// A system filesystem on logical volumes of a group that has a physical volume on another disk.
+fn torn(
+    guest: &Guest,
+    disks: &Disks,
+    target: &str,
+    devices: &[usize],
+    findings: &mut Vec<Finding>,
+    doubts: &mut Vec<String>,
+) {
+    let is_under = |at: &usize| devices.iter().any(|top| top == at || disks.lies_on(*top, *at));
+    for at in (0..disks.devices.len()).filter(is_under) {
+        match guest.torn_group(at) {
+            Ok(None) => {}
+            Ok(Some(group)) => {
+                let finding = Finding::new("group-spans", Subject::file(&GuestPath::from(target)))
+                    .with("target", target)
+                    .with("group", &group.name)
+                    .with("disks", group.elsewhere.join(", "));
+                findings.push(finding);
+            }
+            Err(why) => doubts.push(why.0),
+        }
+    }
+}
+
 /// The system's mount points with the filesystem's type and the devices under it.
 fn system_mounts(guest: &Guest) -> Fact<Vec<(&'static str, String, Vec<usize>)>> {
     let mut found = Vec::new();
     if guest.kernel().is_none() {
         for filesystem in guest.system_filesystems()?.unwrap_or_default() {
-            found.push(("/", filesystem.fstype.clone(), filesystem.devices.clone()));
+            let target = TARGETS.into_iter().find(|t| filesystem.target.as_bytes() == t.as_bytes());
+            found
+                .extend(target.map(|t| (t, filesystem.fstype.clone(), filesystem.devices.clone())));
         }
         return Ok(found);
     }

@@ -112,3 +112,46 @@ fn a_disk_that_hides_something_tells_nothing_of_the_rest() {
         assert_eq!(verdicts(&workshop, &OF_A_SERIAL), ["fail"; 2], "{hides}");
     }
 }
+
+/// LVM activates a group that is whole: what lies on the disk is not there on a clone either, where its group has a
+/// physical volume elsewhere. Booted by `group-extended` of tests/vm/guests.tsv.
+#[test]
+fn a_volume_group_that_is_not_whole_is_not_there() {
+    if !has(&["mke2fs", "sfdisk", "lvcreate", "debugfs"]) {
+        return;
+    }
+    let findings = |workshop: &Workshop, check: &str| -> Vec<String> {
+        let arguments = ["audit", "--format", "json", "--check", check];
+        let report = guestprep(&arguments, &workshop.disk).json();
+        let findings = report["checks"][0]["findings"].as_array().expect("findings");
+        findings.iter().map(|finding| finding["key"].as_str().expect("a key").into()).collect()
+    };
+    for (extend, of_root, of_data) in
+        [(":", &[][..], &[][..]), ("lvm_extend 32", &["group-spans"], &["stops-boot"])]
+    {
+        let workshop = Workshop::new();
+        workshop.with_usr("");
+        let system = format!(
+            "new 80; table <<<'1: start=2048,size=155648,type=8e'
+            fstab <<<'/dev/own/root / ext4 defaults 0 1'
+            lvm_group 1 76 own; lv root 40; {extend}; lvm_done
+            ext4 $((1 + $(place root))) 40 root"
+        );
+        sh(workshop.directory.path(), &workshop.disk, &system);
+        assert_eq!(findings(&workshop, "root-multi-disk"), of_root, "{extend}");
+        assert!(findings(&workshop, "fstab-data-disk").is_empty(), "the root is never parked");
+
+        let data = format!(
+            "new 100; table <<<'1: start=2048,size=98304
+                2: start=100352,size=98304,type=8e'
+            fstab <<<'UUID=a0000000-0000-4000-8000-00000000a007 / ext4 defaults 0 1
+                /dev/own/files /srv ext4 defaults 0 2'
+            ext4 1 48 root -U a0000000-0000-4000-8000-00000000a007
+            lvm_group 49 48 own; lv files 8; {extend}; lvm_done
+            ext4 $((49 + $(place files))) 8 home"
+        );
+        sh(workshop.directory.path(), &workshop.disk, &data);
+        assert!(findings(&workshop, "root-multi-disk").is_empty());
+        assert_eq!(findings(&workshop, "fstab-data-disk"), of_data, "{extend}");
+    }
+}

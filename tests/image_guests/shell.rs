@@ -40,6 +40,17 @@ lvm_group() {
     lvm_run pvcreate -q -y "$lvm_loop"
     lvm_run vgcreate -q -y -s 4M "$lvm_name" "$lvm_loop"
 }
+# A physical volume more, of SIZE, which lies nowhere in the end.
+lvm_extend() {
+    truncate -s "${1}M" other
+    lvm_other=$(losetup -f --show other)
+    trap 'losetup -d "$lvm_loop" "$lvm_other"' EXIT
+    lvm_config=$(sed "s#\"r|#\"a|^$lvm_other\$|\",\"r|#" <<<"$lvm_config")
+    lvm_run pvcreate -q -y "$lvm_other"
+    lvm_run vgextend -q "$lvm_name" "$lvm_other"
+    losetup -d "$lvm_other"; rm other
+    trap 'losetup -d "$lvm_loop"' EXIT
+}
 lvm_run() { "$1" --config "$lvm_config" "${@:2}" >lvm.log 2>&1 || { cat lvm.log >&2; return 1; }; }
 # lv NAME SIZE MORE...
 lv() { lvm_run lvcreate -q -y -an -Zn -Wn -n "$1" -L "${2}M" "$lvm_name" "${@:3}"; }

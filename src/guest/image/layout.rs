@@ -9,8 +9,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::guest::identity::{Look, through_window};
+use crate::guest::volume_groups::{VolumeGroup, group_through};
 use crate::guest::{BlockDevice, DeviceKind, Disks, Fact, Unknown};
-use crate::parse::lvm_metadata::{self, MetadataError, VolumeGroup};
+use crate::parse::lvm_metadata;
 use crate::parse::partition_table::{self, PartitionTable, Role, TableError};
 use crate::parse::superblock::{self, Detail, Superblock, Unidentified};
 use crate::parse::window::Window;
@@ -30,6 +31,8 @@ pub struct Layout {
     pub table: Option<PartitionTable>,
     /// Whether the first sector has code that a BIOS would start.
     pub has_boot_code: bool,
+    /// The volume groups of its physical volumes.
+    pub groups: Vec<VolumeGroup>,
     /// What could not be told, and matters only when the root is not found.
     pub doubts: Vec<String>,
 }
@@ -231,7 +234,7 @@ pub fn superblock_through(
 /// The physical volumes of the image and the volumes of their groups.
 fn add_logical_volumes(image: &DiskImage, layout: &mut Layout) -> Fact<()> {
     let mut physical: Vec<(usize, String)> = Vec::new();
-    let mut groups: Vec<VolumeGroup> = Vec::new();
+    let mut groups: Vec<lvm_metadata::VolumeGroup> = Vec::new();
     for at in 0..layout.disks.devices.len() {
         let superblock = match superblock_of(image, layout, at) {
             Ok(Some(superblock)) => superblock,
@@ -243,38 +246,26 @@ fn add_logical_volumes(image: &DiskImage, layout: &mut Layout) -> Fact<()> {
         };
         let Detail::Lvm(header) = &superblock.detail else { continue };
         physical.push((at, superblock.uuid.clone().unwrap_or_default()));
-        let size = layout.disks.devices[at].size;
-        let wanted = header.metadata_areas.iter().map(|a| a.start..a.start.saturating_add(512));
-        let look = |window: &Window| match lvm_metadata::read(window, header) {
-            Ok(found) => Ok(Ok(found)),
-            Err(MetadataError::Unread(unread)) => Err(unread.0),
-            Err(other) => Ok(Err(other.to_string())),
-        };
+        let (path, size) = (layout.disks.devices[at].path(), layout.disks.devices[at].size);
         let read = |ranges: &[Range<u64>]| layout.read(image, at, ranges);
-        match through_window(size, wanted.collect(), read, look) {
-            Ok(Ok(Some(group))) => match groups.iter_mut().find(|g| g.id == group.id) {
+        match group_through(&path, size, header, read, &|_| {}) {
+            Ok(Some(group)) => match groups.iter_mut().find(|g| g.id == group.id) {
                 Some(known) if known.sequence < group.sequence => *known = group,
                 Some(_) => {}
                 None => groups.push(group),
             },
-            Ok(Ok(None)) => {}
-            Ok(Err(why)) => {
-                layout.doubts.push(format!("{}: {why}", layout.disks.devices[at].path()));
-            }
-            Err(Look::Sys(error)) => return Err(error.into()),
-            Err(Look::Endless) => {
-                let path = layout.disks.devices[at].path();
-                layout.doubts.push(format!("{path}: its LVM metadata leads nowhere"));
-            }
+            Ok(None) => {}
+            Err(why) => layout.doubts.push(why.0),
         }
     }
+    layout.groups = groups.iter().map(VolumeGroup::from).collect();
     for group in &groups {
         add_group(layout, group, &physical);
     }
     Ok(())
 }
 
-fn add_group(layout: &mut Layout, group: &VolumeGroup, physical: &[(usize, String)]) {
+fn add_group(layout: &mut Layout, group: &lvm_metadata::VolumeGroup, physical: &[(usize, String)]) {
     let doubled = |name: &str| name.replace('-', "--");
     for volume in group.logical_volumes.iter().filter(|volume| volume.visible) {
         // dmsetup(8): /dev/VG/LV is VG-LV, with the dashes inside the names doubled.
@@ -299,7 +290,7 @@ fn add_group(layout: &mut Layout, group: &VolumeGroup, physical: &[(usize, Strin
 /// Where a logical volume's bytes lie, and on which devices.
 fn runs_of(
     layout: &Layout,
-    group: &VolumeGroup,
+    group: &lvm_metadata::VolumeGroup,
     name: &str,
     physical: &[(usize, String)],
 ) -> Result<(Runs, Vec<usize>), String> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, Runs, superblock_through, table_through};
 use super::{Image, Reader, Seen};
+use crate::guest::volume_groups::VolumeGroup;
 use crate::guest::{Disks, SystemFilesystem, Unknown};
 use crate::model::GuestPath;
 use crate::parse::window::Window;
@@ -36,6 +37,8 @@ struct Saved {
     reader: Reader,
     container: String,
     has_boot_code: bool,
+    #[serde(default)]
+    groups: Vec<VolumeGroup>,
     /// Why a device could not be told, by its index.
     failed: BTreeMap<usize, String>,
 }
@@ -71,6 +74,7 @@ impl Image {
             reader: self.seen.reader,
             container: self.seen.container.clone(),
             has_boot_code: layout.has_boot_code,
+            groups: layout.groups.clone(),
             failed,
         };
         let saved = serde_json::to_value(saved).unwrap_or_default();
@@ -117,6 +121,7 @@ impl Seen {
                 runs: saved.runs,
                 table,
                 has_boot_code: saved.has_boot_code,
+                groups: saved.groups,
                 ..Layout::default()
             },
             superblocks,
