@@ -21,11 +21,21 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("catalog", vec!["model", "parse", "guest", "probe"]),
         ("engine", vec!["model", "sys", "guest", "probe", "catalog"]),
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
+        ("firstboot", vec!["model", "parse", "sys", "guest", "change"]),
         ("report", vec!["model"]),
         (
             "cli",
             vec![
-                "model", "parse", "sys", "guest", "probe", "catalog", "engine", "change", "report",
+                "model",
+                "parse",
+                "sys",
+                "guest",
+                "probe",
+                "catalog",
+                "engine",
+                "change",
+                "report",
+                "firstboot",
             ],
         ),
     ])
