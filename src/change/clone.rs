@@ -20,6 +20,8 @@ use crate::sys::{Error, ErrorKind, Result};
 const LEGACY: &str = "clone.json";
 /// Where it reports its first boot.
 const REPORT: &str = "firstboot.json";
+/// The file without which a directory is no run.
+const HEADER: &str = "run.json";
 
 /// What the device of a parked line, or of a masked unit, carried when it was put away. A clone
 /// knows by it the filesystem that it is to mount again.
@@ -219,7 +221,6 @@ impl Store {
     /// # Errors
     /// What the system says.
     pub fn discard(&self, run: &Run) -> Result<()> {
-        const HEADER: &str = "run.json";
         for name in run.dir.names()?.iter().filter(|name| *name != HEADER) {
             run.dir.remove(name.as_bytes())?;
         }
@@ -227,5 +228,18 @@ impl Store {
         run.dir.remove(HEADER.as_bytes())?;
         self.runs.remove_dir(&run.header.id)?;
         self.runs.sync()
+    }
+
+    /// Remove the empty directories of runs that were cut short as they began, or were removed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sweep(&self) -> Result<()> {
+        for name in self.runs.names()? {
+            if self.runs.open_dir(&name)?.names()?.is_empty() {
+                self.runs.remove_dir(&name)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -139,7 +139,7 @@ fn finish_own(guest: &Guest, store: &Store) -> Result<(), Trouble> {
             store.discard(run)?;
         }
     }
-    Ok(())
+    Ok(store.sweep()?)
 }
 
 /// Keep what the clone needs of its source's runs, then remove them. In this order, so that a
