@@ -54,6 +54,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::process::Command", &["sys"], "commands are run in sys/ alone"),
     ("sys::write", &["change"], "change/ alone obtains a writable root"),
     ("clap::", &["cli"], "what was typed is cli/'s alone"),
+    ("clap_complete::", &["cli"], "what can be typed is cli/'s alone"),
+    ("clap_mangen::", &["cli"], "what can be typed is cli/'s alone"),
     (
         "std::env::var",
         &["cli", "sys"],

@@ -587,13 +587,25 @@ impl From<FailOn> for Severity {
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
     /// What to print
-    #[arg(value_enum)]
+    #[command(subcommand)]
     pub what: Generated,
 }
 
 /// What can be generated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Generated {
-    /// checks/README.md: every check, and the questions that they answer
+    /// Print checks/README.md: every check, and the questions that they answer
     Catalogue,
+    /// Write the man pages, one a command
+    Man {
+        /// The directory that they go to
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+    /// Print what completes the command line in a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
