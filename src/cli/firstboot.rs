@@ -32,6 +32,7 @@ pub fn run(_cli: &Cli, args: &FirstBootArgs) -> Outcome {
 fn exit(report: &Report) -> Exit {
     match report.role {
         Role::Clone if report.identity.iter().any(|made| made.trouble.is_some()) => Exit::Failed,
+        Role::Clone if !report.untold.is_empty() => Exit::Undetermined,
         Role::Clone | Role::Source => Exit::Done,
         Role::Untold => Exit::Undetermined,
     }

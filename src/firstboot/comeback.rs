@@ -27,11 +27,7 @@ pub struct Parked {
 
 /// Bring back everything that this clone has the disks for. What does not come back stays as it is,
 /// and the report says why.
-pub fn everything(
-    clone: &mut Clone,
-    legacy: &mut Legacy,
-    report: &mut Report,
-) -> Result<(), Trouble> {
+pub fn everything(clone: &Clone, legacy: &mut Legacy, report: &mut Report) -> Result<(), Trouble> {
     // What was tried and failed is not tried again at this boot.
     let mut failed: BTreeMap<String, String> = BTreeMap::new();
     loop {

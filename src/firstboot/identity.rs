@@ -19,7 +19,10 @@ pub fn make(clone: &Clone, report: &mut Report) -> Result<(), Trouble> {
             Ok(None) => continue,
             Ok(Some(_)) if !clone.may_go_on() => Some("there was no time left for it".to_owned()),
             Ok(Some(edit)) => clone.carry_out(&guest, "firstboot", vec![edit])?.err(),
-            Err(Unknown(why)) => Some(why),
+            Err(Unknown(why)) => {
+                report.untold.push(format!("{what}: {why}"));
+                continue;
+            }
         };
         report.identity.push(Made { what, trouble });
     }

@@ -68,7 +68,8 @@ pub enum Trouble {
 /// See [`Trouble`]. What stays away, and what could not be made, is in the report.
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let clock = Stopwatch::start();
-    let deadline = Deadline::after(settings.limit);
+    // A sixth of it is for undoing what was not done by then.
+    let deadline = Deadline::after(settings.limit - settings.limit / 6);
     let open = || Guest::live(Policy::default()).map(|guest| guest.until(deadline));
     let mut report = Report::new(settings.limit);
     let guest = open()?;
@@ -85,9 +86,9 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     report.reason = why;
     finish_own(&guest, &store)?;
     let mut legacy = inherit(&guest, &store, &mut report)?;
-    let mut clone = Clone { open: &open, store: &store, settings, deadline };
+    let clone = Clone { open: &open, store: &store, settings, deadline };
     clone.settle(&legacy)?;
-    comeback::everything(&mut clone, &mut legacy, &mut report)?;
+    comeback::everything(&clone, &mut legacy, &mut report)?;
     identity::make(&clone, &mut report)?;
     store.keep(&legacy)?;
     report.duration_ms = clock.milliseconds();
@@ -176,10 +177,10 @@ impl Clone<'_> {
         if legacy.units.is_empty() && !lines::any(&guest) {
             return Ok(());
         }
-        let limit = SETTLE.min(self.settings.limit / 2);
+        let limit = SETTLE.min(self.settings.limit / 4);
         let timeout = format!("--timeout={}", limit.as_secs());
         // Without udev the kernel's own names are there at once.
-        if let Err(error) = guest.runner().run(&["udevadm", "settle", &timeout], limit + limit) {
+        if let Err(error) = guest.runner().run(&["udevadm", "settle", &timeout], limit * 2) {
             tracing::info!("{error}");
         }
         Ok(())

@@ -42,6 +42,8 @@ pub struct Report {
     pub parked: Vec<Stays>,
     /// What was missing of the clone's identity and was made, or could not be.
     pub identity: Vec<Made>,
+    /// What of its identity could not be judged, and why.
+    pub untold: Vec<String>,
     /// The source's runs that were removed.
     pub removed: Vec<Gone>,
 }
@@ -98,6 +100,7 @@ impl Report {
             back: Vec::new(),
             parked: Vec::new(),
             identity: Vec::new(),
+            untold: Vec::new(),
             removed: Vec::new(),
         }
     }
@@ -132,6 +135,9 @@ impl Report {
                 None => writeln!(out, "  made: {what}"),
                 Some(why) => writeln!(out, "  not made: {what}: {why}"),
             };
+        }
+        for what in &self.untold {
+            let _ = writeln!(out, "  could not tell: {what}");
         }
         for Gone { run } in &self.removed {
             let _ = writeln!(out, "  removed: the source's run {run}, with all that it saved");
