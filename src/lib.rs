@@ -13,6 +13,7 @@
 //! | [`catalog`] | `checks/*.toml`, profiles, the operator's configuration |
 //! | [`engine`] | runs checks, files what they say, gives the verdict |
 //! | [`change`] | plan, execute, journal, roll back, recover: the only room that writes to a guest |
+//! | [`firstboot`] | gives a clone back what was parked for the image, where it has the disks |
 //! | [`report`] | renders a report; sees neither the machine nor the guest |
 //! | [`cli`] | what was typed, and the exit codes |
 //!
@@ -23,6 +24,7 @@
 //! model <- sys                parse and model import nothing else of ours and do no I/O
 //! model, parse, sys <- guest <- probe <- catalog <- engine <- change
 //! model <- report             a report renders the same tomorrow
+//! all but report <- firstboot
 //! all <- cli <- main
 //! ```
 //!
@@ -45,6 +47,7 @@ pub mod catalog;
 pub mod change;
 pub mod cli;
 pub mod engine;
+pub mod firstboot;
 pub mod guest;
 pub mod model;
 pub mod parse;

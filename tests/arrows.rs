@@ -21,11 +21,21 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("catalog", vec!["model", "parse", "guest", "probe"]),
         ("engine", vec!["model", "sys", "guest", "probe", "catalog"]),
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
+        ("firstboot", vec!["model", "parse", "sys", "guest", "change"]),
         ("report", vec!["model"]),
         (
             "cli",
             vec![
-                "model", "parse", "sys", "guest", "probe", "catalog", "engine", "change", "report",
+                "model",
+                "parse",
+                "sys",
+                "guest",
+                "probe",
+                "catalog",
+                "engine",
+                "change",
+                "report",
+                "firstboot",
             ],
         ),
     ])
@@ -44,6 +54,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::process::Command", &["sys"], "commands are run in sys/ alone"),
     ("sys::write", &["change"], "change/ alone obtains a writable root"),
     ("clap::", &["cli"], "what was typed is cli/'s alone"),
+    ("clap_complete::", &["cli"], "what can be typed is cli/'s alone"),
+    ("clap_mangen::", &["cli"], "what can be typed is cli/'s alone"),
     (
         "std::env::var",
         &["cli", "sys"],

@@ -230,3 +230,38 @@ fn list_and_explain_know_the_same_checks() {
         }
     }
 }
+
+#[test]
+fn pages_and_completions_are_of_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = dir.path().display().to_string();
+    assert_eq!(run(&["generate", "man", "--output", &shown]).code, 0);
+    let page = |name: &str| fs::read_to_string(dir.path().join(format!("{name}.1"))).unwrap();
+    let help = run(&["--help"]).out;
+    let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.contains(&"firstboot"), "{commands:?}");
+    for name in commands {
+        let own = page(&format!("guestprep-{name}"));
+        assert!(own.contains(&format!("guestprep\\-{}", name.replace('-', "\\-"))), "{own}");
+        assert!(page("guestprep").contains(&format!("guestprep\\-{name}(1)")), "{name}");
+        for shell in ["bash", "zsh", "fish"] {
+            let completions = run(&["generate", "completions", shell]);
+            assert!(completions.code == 0 && completions.out.contains(name), "{shell}: {name}");
+        }
+    }
+    assert!(page("guestprep-swap-on").contains("guestprep swap on"));
+    assert_eq!(run(&["generate", "man", "--output", "/nowhere/at/all"]).code, 2);
+}
+
+#[test]
+fn a_first_boot_has_a_limit_that_makes_sense() {
+    for limit in ["0", "-1", "3601", "soon"] {
+        assert_eq!(run(&["firstboot", "--limit", limit]).code, 2, "{limit}");
+    }
+}

@@ -175,6 +175,26 @@ pub fn compose(
             action: Action::SwapOn { device },
         });
     }
+    for (target, checks) in wanted.mounted {
+        steps.push(Draft {
+            checks,
+            summary: format!("mount {target}"),
+            path: Some(target),
+            expects: Expects::default(),
+            diff: None,
+            action: Action::Mount,
+        });
+    }
+    for (unit, (wait, checks)) in wanted.started {
+        steps.push(Draft {
+            checks,
+            path: None,
+            summary: format!("start {unit}"),
+            expects: Expects::default(),
+            diff: None,
+            action: Action::Start { unit, wait },
+        });
+    }
     for tool in wanted.tools {
         steps.push(Draft {
             checks: tool.checks,

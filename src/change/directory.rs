@@ -19,9 +19,12 @@ fn of_step(undo: &Undo) -> Vec<(&GuestPath, (Time, Time))> {
         Undo::Command { names, .. } => {
             names.iter().map(|name| (&name.path, name.directory)).collect()
         }
-        Undo::Flags { .. } | Undo::Mount { .. } | Undo::Swap { .. } | Undo::SwapOn { .. } => {
-            Vec::new()
-        }
+        Undo::Flags { .. }
+        | Undo::Mount { .. }
+        | Undo::Swap { .. }
+        | Undo::SwapOn { .. }
+        | Undo::Mounted { .. }
+        | Undo::Started { .. } => Vec::new(),
     }
 }
 

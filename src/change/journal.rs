@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::clone::Carried;
 use super::step::{After, Undo};
 use crate::model::Plan;
 
@@ -33,6 +34,9 @@ pub struct Header {
     pub cloud_id: Option<String>,
     /// What was to be done.
     pub plan: Plan,
+    /// What was under the lines that it parks and the units that it masks: for a clone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<Carried>,
 }
 
 impl Header {
@@ -51,6 +55,8 @@ pub enum RunKind {
     /// One change that the operator asked for by name: `swap off`, `dns fix`. Stays until
     /// `rollback`.
     Command,
+    /// `firstboot`: one thing that a clone is given back. Gone as soon as it is done.
+    FirstBoot,
 }
 
 /// One line of `journal`.

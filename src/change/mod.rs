@@ -7,25 +7,30 @@
 //! write to a guest.
 
 mod arguments;
+mod clone;
 mod compose;
 mod directory;
 mod execute;
 mod journal;
+mod kin;
 mod line;
 mod mount_order;
 mod name;
 mod preflight;
 mod recover;
 mod replay;
+mod start;
 mod step;
 mod store;
 mod swap;
 mod undo;
 mod wanted;
 
+pub use clone::{Carried, Legacy, MaskedUnit, UnitFile};
 pub use compose::{ComposeError, compose};
 pub use execute::{Failure, Interrupt, Prepared, execute};
 pub use journal::{Header, RunKind, RunState};
+pub use kin::{Kin, kin};
 pub use mount_order::order as order_mounts;
 pub use preflight::{Obstacle, ObstacleKind, preflight, unmount_only};
 pub use recover::{Recovered, recover};

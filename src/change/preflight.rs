@@ -91,11 +91,11 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(name(guest, path, step)?);
             }
-            Action::Run { argv, .. } => {
+            Action::Run { .. } | Action::Mount | Action::Start { .. } => {
                 if !guest.is_running_here() {
                     obstacles.push(Obstacle {
                         kind: ObstacleKind::Blocked,
-                        message: format!("cannot run {}: the guest does not run", argv.join(" ")),
+                        message: format!("cannot {}: the guest does not run", step.summary),
                     });
                 }
             }

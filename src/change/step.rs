@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::name::{self, NameUndo, Standing};
-use super::swap;
+use super::{start, swap};
 use crate::guest::Guest;
 use crate::model::{Action, ByteString, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
 use crate::parse::lines::{self, LineEnding};
@@ -76,6 +76,16 @@ pub enum Undo {
         /// The directory's times before the step.
         directory: (Time, Time),
     },
+    /// Unmount it.
+    Mounted {
+        /// The mount point.
+        target: GuestPath,
+    },
+    /// Stop it.
+    Started {
+        /// The unit's full name.
+        unit: String,
+    },
     /// Put back what stood at a name.
     Name(NameUndo),
     /// Put back the files that a command wrote, then run another.
@@ -117,6 +127,8 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
             Ok(Undo::Swap { device: device.clone(), priority: *priority })
         }
         Action::SwapOn { device } => Ok(Undo::SwapOn { device: device.clone() }),
+        Action::Mount => Ok(Undo::Mounted { target: required_path(step)?.clone() }),
+        Action::Start { unit, .. } => Ok(Undo::Started { unit: unit.clone() }),
         Action::SwapFile { .. } => {
             let spot = root.spot(required_path(step)?)?;
             if spot.dir.lstat(&spot.name)?.is_some() {
@@ -268,6 +280,14 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
         }
         (Action::SwapOn { device }, _) => {
             swap::turn_on(guest, device)?;
+            Ok(After::default())
+        }
+        (Action::Mount, Undo::Mounted { target }) => {
+            start::mount(guest, target)?;
+            Ok(After::default())
+        }
+        (Action::Start { unit, wait }, _) => {
+            start::start(guest, unit, *wait)?;
             Ok(After::default())
         }
         (Action::SwapFile { size }, Undo::SwapFile { path, .. }) => {

@@ -14,8 +14,8 @@ const MAX_RECORD_FILE: u64 = 64 << 20;
 /// A state directory.
 #[derive(Debug)]
 pub struct Store {
-    dir: Dir,
-    runs: Dir,
+    pub(super) dir: Dir,
+    pub(super) runs: Dir,
 }
 
 /// One run in a state directory.
@@ -164,6 +164,7 @@ impl Store {
             dmi_uuid: guest.dmi_uuid(),
             cloud_id: guest.cloud_id(),
             plan: plan.clone(),
+            carried: super::clone::carried(guest, plan),
         };
         let text = serde_json::to_vec_pretty(&header)
             .map_err(|e| Error::new("write", dir.shown("run.json"), ErrorKind::Other, e))?;

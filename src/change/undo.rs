@@ -13,7 +13,7 @@ use super::journal::{Open, Record};
 use super::name::{self, NameUndo, Standing};
 use super::step::{self, COMMAND_LIMIT, Undo, command, read_whole};
 use super::store::{Run, root_of};
-use super::swap;
+use super::{start, swap};
 use crate::guest::Guest;
 use crate::model::{GuestPath, MountRecord, sha256_hex};
 use crate::parse::mountinfo::Mountinfo;
@@ -188,6 +188,8 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
         Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
         Undo::Swap { device, priority } => swap::turn_on_at(guest, device, Some(*priority)),
         Undo::SwapOn { device } => swap::turn_off(guest, device),
+        Undo::Mounted { target } => start::unmount(guest, target),
+        Undo::Started { unit } => start::stop(guest, unit),
         Undo::SwapFile { path, .. } => {
             in_directory(root, run, open, path, |spot| swap::remove_file(guest, spot))
         }

@@ -18,6 +18,8 @@ pub struct Wanted {
     pub swaps: Vec<(CheckId, GuestPath, i32)>,
     pub swaps_on: BTreeMap<GuestPath, Vec<CheckId>>,
     pub swap_files: BTreeMap<GuestPath, (CheckId, u64)>,
+    pub mounted: BTreeMap<GuestPath, Vec<CheckId>>,
+    pub started: BTreeMap<String, (bool, Vec<CheckId>)>,
     pub units: BTreeMap<String, Vec<CheckId>>,
     pub services: BTreeMap<String, (bool, Vec<CheckId>)>,
     pub tools: Vec<Tool>,
@@ -100,6 +102,12 @@ pub fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
                 }
             }
             Edit::SwapOn { device } => push_new(wanted.swaps_on.entry(device).or_default(), check),
+            Edit::Mount { target } => push_new(wanted.mounted.entry(target).or_default(), check),
+            Edit::Start { unit, wait } => {
+                let (waits, checks) = wanted.started.entry(unit).or_default();
+                *waits |= wait;
+                push_new(checks, check);
+            }
             Edit::SwapFile { path, size } => {
                 wanted.swap_files.entry(path).or_insert_with(|| (check.clone(), size));
             }

@@ -33,6 +33,18 @@ with `tar --zstd -tf FILE` and `tar --zstd -xOf FILE bundle.json`.
 `guestprep audit --bundle FILE` gives the same answer elsewhere. Whether it does is tried at once;
 exit code 3 says that it does not, and the bundle is written all the same.";
 
+const FIRSTBOOT_HELP: &str = "\
+Meant for guestprep-firstboot.service and its like, at every boot. A clone is told from its source
+by the DMI product UUID, or the instance id, of the runs in /var/lib/guestprep.
+
+A parked line of fstab or crypttab comes back, and is mounted, where its device carries the very
+filesystem that it carried on the source; a unit that was masked likewise. A machine id and ssh
+host keys that are missing, and that nothing else makes, are made. The source's runs, with all that
+they saved, are removed. /var/lib/guestprep/firstboot.json says what was done.
+
+On the source, and where it cannot be told whether this is a clone, nothing is done (exit code 0
+and 3).";
+
 /// Make a Linux guest fit to become a custom image, prove that it is, and put it back.
 #[derive(Debug, Parser)]
 #[command(name = "guestprep", version, about, after_help = AFTER_HELP, max_term_width = 100)]
@@ -75,6 +87,8 @@ pub enum Command {
     Mitigations(MitigationsArgs),
     /// Show who writes resolv.conf and its options; add single-request-reopen for good
     Dns(DnsArgs),
+    /// On a clone, bring back what was parked for the disks that it has; on its source, do nothing
+    Firstboot(FirstBootArgs),
     /// Write down what the checks read of a guest, without its secrets, to be audited elsewhere
     Collect(CollectArgs),
     /// Say why a check matters and what to do about it
@@ -457,6 +471,22 @@ pub struct KdumpSwitchArgs {
     pub yes: bool,
 }
 
+/// `firstboot`.
+#[derive(Debug, Args)]
+#[command(after_help = FIRSTBOOT_HELP)]
+pub struct FirstBootArgs {
+    /// How long it may take, in seconds; what is not back by then stays parked
+    #[arg(long, value_name = "SECONDS", default_value_t = crate::firstboot::LIMIT.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub limit: u64,
+    /// Where the journal lies [default: /var/lib/guestprep]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
 /// `collect`.
 #[derive(Debug, Args)]
 #[command(after_help = COLLECT_HELP)]
@@ -572,13 +602,25 @@ impl From<FailOn> for Severity {
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
     /// What to print
-    #[arg(value_enum)]
+    #[command(subcommand)]
     pub what: Generated,
 }
 
 /// What can be generated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Generated {
-    /// checks/README.md: every check, and the questions that they answer
+    /// Print checks/README.md: every check, and the questions that they answer
     Catalogue,
+    /// Write the man pages, one a command
+    Man {
+        /// The directory that they go to
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+    /// Print what completes the command line in a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }

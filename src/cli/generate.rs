@@ -1,6 +1,9 @@
 //! `guestprep generate`
 
 use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::CommandFactory;
 
 use super::args::{Cli, GenerateArgs, Generated};
 use super::exit::{Exit, Outcome};
@@ -20,11 +23,41 @@ const CATEGORIES: [(Category, &str); 7] = [
 ];
 
 pub fn run(_cli: &Cli, args: &GenerateArgs) -> Outcome {
-    let text = match args.what {
-        Generated::Catalogue => catalogue(),
-    };
-    sys::print(text.as_bytes())?;
+    match &args.what {
+        Generated::Catalogue => sys::print(catalogue().as_bytes())?,
+        Generated::Man { output } => man(output)?,
+        Generated::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "guestprep", &mut text);
+            sys::print(&text)?;
+        }
+    }
     Ok(Exit::Done)
+}
+
+/// guestprep(1), and a page for every command: guestprep-audit(1), guestprep-swap-on(1).
+fn man(directory: &Path) -> sys::Result<()> {
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    pages(&command, "guestprep", directory)
+}
+
+fn pages(command: &clap::Command, name: &str, directory: &Path) -> sys::Result<()> {
+    // The date of a page would make every build another one.
+    let page = clap_mangen::Man::new(command.clone())
+        .title(name)
+        .date("")
+        .source(concat!("guestprep ", env!("CARGO_PKG_VERSION")))
+        .manual("guestprep");
+    let mut text = Vec::new();
+    page.render(&mut text).map_err(|error| {
+        sys::Error::new("write", directory.display(), sys::ErrorKind::Other, error)
+    })?;
+    sys::write_named(&directory.join(format!("{name}.1")), &text)?;
+    for part in command.get_subcommands().filter(|part| !part.is_hide_set()) {
+        pages(part, &format!("{name}-{}", part.get_name()), directory)?;
+    }
+    Ok(())
 }
 
 /// `checks/README.md`.

@@ -12,6 +12,7 @@ mod disks;
 mod dns;
 mod exit;
 mod explain;
+mod firstboot;
 mod generate;
 mod image;
 mod kdump;
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Mitigations(args) => mitigations::run(&cli, args),
         Command::Swap(args) => swap::run(&cli, args),
         Command::Kdump(args) => kdump::run(&cli, args),
+        Command::Firstboot(args) => firstboot::run(&cli, args),
         Command::Collect(args) => collect::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),

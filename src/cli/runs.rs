@@ -54,6 +54,7 @@ fn line(run: &Run) -> String {
         RunKind::Prepare => "prepare",
         RunKind::Capture => "capture",
         RunKind::Command => "command",
+        RunKind::FirstBoot => "first boot",
     };
     let state = match run.state() {
         RunState::Interrupted => "interrupted",

@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
-use crate::sys::{self, Kernel, Record, Root, Runner};
+use crate::sys::{self, Deadline, Kernel, Record, Root, Runner};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use boot_target::LeadsTo;
@@ -242,6 +242,12 @@ impl Guest {
             record: None,
             facts: Facts::default(),
         })
+    }
+
+    /// The same guest, with every command that is run on it over by then, or some seconds after.
+    pub fn until(mut self, deadline: Deadline) -> Self {
+        self.runner = self.runner.until(deadline);
+        self
     }
 
     /// How the guest is judged: of a bundle, as the guest was that it was collected from.

@@ -67,6 +67,22 @@ impl Guest {
         Ok(self.device_at(self.disks()?, path))
     }
 
+    /// Whether a name is made of what the disk holds, so that a disk made from its snapshot has it
+    /// too. The kernel's names, serial numbers and slots are not. `device` is what the source leads
+    /// to now, where it leads to one.
+    pub fn is_stored_on_disk(&self, source: &Source, device: Option<usize>) -> bool {
+        match source {
+            Source::Path(path) => {
+                path.starts_with(b"/dev/mapper/")
+                    || device.zip(self.disks().ok()).is_some_and(|(device, disks)| {
+                        matches!(disks.devices[device].kind, DeviceKind::Mapped { .. })
+                    })
+            }
+            Source::DiskLink { kind: LinkKind::Path, .. } => false,
+            other => !is_serial_link(other),
+        }
+    }
+
     /// Where a source lies, for the target that it is mounted on.
     ///
     /// # Errors

@@ -92,6 +92,18 @@ pub enum Edit {
         /// Its size in bytes.
         size: u64,
     },
+    /// Mount what fstab has at this target by then; on a guest that runs.
+    Mount {
+        /// The mount point.
+        target: GuestPath,
+    },
+    /// Have systemd read its files again and start a unit; on a guest that systemd runs.
+    Start {
+        /// The unit's full name.
+        unit: String,
+        /// Whether it has to be up for the step to be done.
+        wait: bool,
+    },
     /// Mask a systemd unit: a link to /dev/null in /etc/systemd/system.
     MaskUnit {
         /// The unit's full name.

@@ -144,6 +144,15 @@ pub enum Action {
         /// Its size in bytes.
         size: u64,
     },
+    /// Mount what fstab has at the step's path.
+    Mount,
+    /// Start a systemd unit, after it has read its files again.
+    Start {
+        /// The unit's full name.
+        unit: String,
+        /// Whether it has to be up for the step to be done.
+        wait: bool,
+    },
     /// Change a systemd unit's state.
     Unit {
         /// The unit's full name.
@@ -169,6 +178,8 @@ impl Action {
             Action::SwapOff { .. } => "swap-off",
             Action::SwapOn { .. } => "swap-on",
             Action::SwapFile { .. } => "swap-file",
+            Action::Mount => "mount",
+            Action::Start { .. } => "start",
             Action::Unit { .. } => "unit",
         }
     }

@@ -3,9 +3,8 @@
 use super::absence::{ABSENT, DEPENDS, weighed};
 use super::entries::{self, Entry};
 use super::{Answer, Guest};
-use crate::guest::{Absence, DeviceKind, Place, Pull, is_serial_link};
+use crate::guest::{Absence, Place, Pull};
 use crate::model::{DataDisks, Edit, Finding, Impact, LineChange, Verdict};
-use crate::parse::source::{LinkKind, Source};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
@@ -78,25 +77,10 @@ fn kept(guest: &Guest, entry: &Entry, own: bool) -> Vec<Finding> {
         Place::Data { device, .. } => device,
         _ => None,
     };
-    if own && !is_stored_on_disk(guest, &entry.item.source, device) {
+    if own && !guest.is_stored_on_disk(&entry.item.source, device) {
         let uuid = device.and_then(|device| entries::uuid_of(guest, device));
         let fix: Option<Edit> = uuid.map(|uuid| entry.edit(entries::by_uuid(&uuid)));
         findings.push(entry.finding("keep-unstable").fix(fix));
     }
     findings
-}
-
-/// Whether a name is made of what the disk holds, so that a disk made from its snapshot has it too.
-/// The kernel's names, serial numbers and slots are not.
-fn is_stored_on_disk(guest: &Guest, source: &Source, device: Option<usize>) -> bool {
-    match source {
-        Source::Path(path) => {
-            path.starts_with(b"/dev/mapper/")
-                || device.zip(guest.disks().ok()).is_some_and(|(device, disks)| {
-                    matches!(disks.devices[device].kind, DeviceKind::Mapped { .. })
-                })
-        }
-        Source::DiskLink { kind: LinkKind::Path, .. } => false,
-        other => !is_serial_link(other),
-    }
 }

@@ -170,6 +170,20 @@ impl Dir {
             .map_err(|e| Error::errno("create", self.shown_bytes(name), e))
     }
 
+    /// Write a file that only root may read in the place of what has its name, whole or not at
+    /// all, and wait until the disk has it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<()> {
+        let temporary = format!("{name}.new");
+        self.remove(temporary.as_bytes())?;
+        self.write_new(&temporary, content)?;
+        rustix::fs::renameat(&self.fd, temporary.as_str(), &self.fd, name)
+            .map_err(|e| Error::errno("replace", self.shown(name), e))?;
+        self.sync()
+    }
+
     /// Append a record to a file that only root may read, and wait until the disk has it.
     ///
     /// # Errors
@@ -199,6 +213,17 @@ impl Dir {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::errno("remove", self.shown_bytes(name), e)),
+        }
+    }
+
+    /// Remove a directory that is empty; a name that is not there is no error.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove_dir(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::errno("remove", self.shown(name), e)),
         }
     }
 

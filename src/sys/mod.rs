@@ -35,7 +35,7 @@ pub mod write;
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
 pub use cache::Cache;
-pub use clock::{Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
+pub use clock::{Deadline, Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};

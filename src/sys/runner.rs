@@ -12,19 +12,22 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::record::{Notes, Record, Recorder};
-use super::{Error, ErrorKind, Result};
+use super::{Deadline, Error, ErrorKind, Result};
 use crate::model::ByteString;
 
 /// Where commands are looked for, in this order.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The most that is kept of a command's output.
 const MAX_OUTPUT: u64 = 4 << 20;
+/// What a command gets at the least where a deadline is over: what undoes a change must not be cut short with it.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs commands on a live guest.
 #[derive(Clone, Debug)]
 pub struct Runner {
     allowed: bool,
     record: Option<Record>,
+    deadline: Option<Deadline>,
 }
 
 /// What a command left behind.
@@ -57,22 +60,28 @@ impl Output {
 impl Runner {
     /// Runs commands on this machine, which is the guest.
     pub fn live() -> Self {
-        Self { allowed: true, record: None }
+        Self { allowed: true, record: None, deadline: None }
     }
 
     /// Refuses every command: the guest is a disk or a tree, and the host's answer would be wrong.
     pub fn refusing() -> Self {
-        Self { allowed: false, record: None }
+        Self { allowed: false, record: None, deadline: None }
     }
 
     /// The same, with what commands answer noted.
     pub fn recorded_by(&self, recorder: &Recorder) -> Self {
-        Self { allowed: self.allowed, record: Some(Record::Written(recorder.clone())) }
+        let record = Some(Record::Written(recorder.clone()));
+        Self { record, ..self.clone() }
     }
 
     /// Gives again what commands answered; runs none.
     pub fn replayed(notes: &Rc<Notes>) -> Self {
-        Self { allowed: false, record: Some(Record::Read(Rc::clone(notes))) }
+        Self { allowed: false, record: Some(Record::Read(Rc::clone(notes))), deadline: None }
+    }
+
+    /// The same, with every command over by then, or some seconds after.
+    pub fn until(&self, deadline: Deadline) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
     /// Run a command to its end, or kill it and all its children at the time limit.
@@ -102,6 +111,10 @@ impl Runner {
             let cause = "the guest is not running, and the host's answer would not be its own";
             return Err(Error::new("run", &name, ErrorKind::Refused, cause));
         }
+        let limit = match self.deadline {
+            Some(deadline) => limit.min(deadline.left().max(GRACE)),
+            None => limit,
+        };
         tracing::debug!(?argv, "run");
         let mut child = Command::new(program)
             .args(arguments)

@@ -173,6 +173,14 @@ impl Live {
         image
     }
 
+    /// An empty file outside the guest.
+    pub fn work_image(&self, name: &str, size: &str) -> String {
+        let image = self.work.join(format!("{name}.img"));
+        let image = image.to_str().expect("UTF-8").to_owned();
+        run(&["truncate", "-s", size, &image]);
+        image
+    }
+
     /// A data disk that is in fstab by UUID and mounted on /data.
     pub fn data(&mut self) -> Disk {
         let disk = self.disk("data", "64M", &["mkfs.ext4", "-q", "-F"]);

@@ -19,6 +19,7 @@ mod common {
 mod busy;
 mod capture;
 mod filesystems;
+mod first_boot;
 mod main_job;
 mod refusals;
 mod replay;

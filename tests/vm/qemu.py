@@ -58,7 +58,16 @@ def require(layout: disks.Layout) -> None:
 class Guest:
     """A guest that runs, its serial line, and the port that leads to its ssh."""
 
-    def __init__(self, image: pathlib.Path, layout: disks.Layout, work: pathlib.Path, data: list[pathlib.Path]) -> None:
+    def __init__(
+        self,
+        image: pathlib.Path,
+        layout: disks.Layout,
+        work: pathlib.Path,
+        data: list[pathlib.Path],
+        *,
+        uuid: str | None = None,  # what the firmware calls the machine (DMI)
+        write: bool = False,  # whether what the guest writes stays
+    ) -> None:
         self.console = work / "console"
         self.port = free_port()
         command = [
@@ -70,8 +79,10 @@ class Guest:
             *["-device", "virtio-net-pci,netdev=net,mac=52:54:00:c1:0e:01"],
         ]
         for disk in [image, *data]:
-            # Every byte that the guest writes is thrown away with it.
-            command += ["-drive", f"file={disk.resolve()},format=raw,if=virtio,snapshot=on"]
+            # Unless it is asked for, every byte that the guest writes is thrown away with it.
+            command += ["-drive", f"file={disk.resolve()},format=raw,if=virtio,snapshot={'off' if write else 'on'}"]
+        if uuid:
+            command += ["-uuid", uuid]
         if layout.firmware == "uefi":
             command += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}"]
             command += ["-drive", f"if=pflash,format=raw,snapshot=on,file={VARIABLES}"]
@@ -146,17 +157,23 @@ class Guest:
                 return answer[0].startswith("root@")
         return False
 
-    def ssh(self, limit: float) -> bool:
-        """Whether root comes in over the network."""
-        command = [
+    def run(self, command: str, limit: float) -> subprocess.CompletedProcess:
+        """Runs a shell command as root, over the network."""
+        ssh = [
             *["ssh", "-q", "-F", "none", "-i", disks.key(), "-p", str(self.port), "-o", "BatchMode=yes"],
             *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30"],
-            *["root@127.0.0.1", "true"],
+            *["root@127.0.0.1", command],
         ]
+        return subprocess.run(
+            ssh, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=limit
+        )
+
+    def ssh(self, limit: float) -> bool:
+        """Whether root comes in over the network."""
         end = time.monotonic() + limit
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                if subprocess.run(command, check=False, stdin=subprocess.DEVNULL, timeout=60).returncode == 0:
+                if self.run("true", 60).returncode == 0:
                     return True
             except subprocess.TimeoutExpired:
                 pass
