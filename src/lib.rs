@@ -14,6 +14,7 @@
 //! | [`engine`] | runs checks, files what they say, gives the verdict |
 //! | [`change`] | plan, execute, journal, roll back, recover: the only room that writes to a guest |
 //! | [`report`] | renders a report; sees neither the machine nor the guest |
+//! | [`daemon`] | a readiness that is always current, served over a unix socket |
 //! | [`cli`] | what was typed, and the exit codes |
 //!
 //! A room may use only what stands left of it on some line (`tests/arrows.rs` reads the `use`
@@ -23,7 +24,7 @@
 //! model <- sys                parse and model import nothing else of ours and do no I/O
 //! model, parse, sys <- guest <- probe <- catalog <- engine <- change
 //! model <- report             a report renders the same tomorrow
-//! all <- cli <- main
+//! all <- daemon <- cli <- main
 //! ```
 //!
 //! What always holds:
@@ -34,6 +35,8 @@
 //!   broke is an `Err`. "Could not tell" is never READY.
 //! - Every question to a guest goes through a door of [`sys`] that can note it and answer it again
 //!   from notes (`collect`, `--bundle`); what is noted passes [`parse::reduce`] first.
+//! - What a judgement rests on is known question by question ([`sys::trace`]), so that the daemon
+//!   judges again what a change may concern, and nothing else.
 //! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
 //!   lies in /run, in memory, root's alone.
 //! - A disk image (`guest::image`, over `sys::image`) is looked at read-only and mounted in a
@@ -44,6 +47,7 @@
 pub mod catalog;
 pub mod change;
 pub mod cli;
+pub mod daemon;
 pub mod engine;
 pub mod guest;
 pub mod model;

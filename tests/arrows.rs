@@ -22,10 +22,12 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("engine", vec!["model", "sys", "guest", "probe", "catalog"]),
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
         ("report", vec!["model"]),
+        ("daemon", vec!["model", "sys", "guest", "catalog", "engine", "change", "report"]),
         (
             "cli",
             vec![
                 "model", "parse", "sys", "guest", "probe", "catalog", "engine", "change", "report",
+                "daemon",
             ],
         ),
     ])
@@ -43,6 +45,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::fs", &["sys"], "files are opened in sys/ alone"),
     ("std::process::Command", &["sys"], "commands are run in sys/ alone"),
     ("sys::write", &["change"], "change/ alone obtains a writable root"),
+    ("tokio::", &["daemon"], "whoever waits for two things at once is the daemon"),
+    ("axum::", &["daemon"], "HTTP is the daemon's alone"),
+    ("hyper::", &["daemon"], "HTTP is the daemon's alone"),
+    ("sd_notify::", &["daemon"], "systemd is told by the daemon alone"),
     ("clap::", &["cli"], "what was typed is cli/'s alone"),
     (
         "std::env::var",

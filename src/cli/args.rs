@@ -77,6 +77,10 @@ pub enum Command {
     Dns(DnsArgs),
     /// Write down what the checks read of a guest, without its secrets, to be audited elsewhere
     Collect(CollectArgs),
+    /// Keep the readiness of this machine current, and serve it over a unix socket
+    Daemon(DaemonArgs),
+    /// Ask the daemon: its exit code is that of an audit now
+    Status(StatusArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
@@ -486,6 +490,29 @@ pub struct CollectTargetArgs {
     /// The system disk, where it cannot be told: a device or a filesystem's UUID
     #[arg(long, value_name = "DEV|UUID")]
     pub system_disk: Option<String>,
+}
+
+/// `daemon`.
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Wait until the guest is READY, at most for so many seconds [default: without end]
+    #[arg(long, value_name = "SECONDS")]
+    #[allow(clippy::option_option)] // Said without a number it waits without end.
+    pub wait: Option<Option<u64>>,
+    /// Print what the daemon answers, as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `explain`.

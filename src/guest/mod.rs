@@ -16,6 +16,7 @@ mod identity;
 mod image;
 mod initramfs;
 mod kdump;
+mod kept;
 mod kernels;
 mod loader;
 mod metadata;
@@ -40,8 +41,6 @@ mod time_sync;
 mod unit_files;
 mod units;
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -50,7 +49,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
-use crate::sys::{self, Kernel, Record, Root, Runner};
+use crate::sys::{self, Kernel, Record, Root, Runner, trace};
+
+use kept::{Kept, KeptBy};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use boot_target::LeadsTo;
@@ -150,37 +151,37 @@ type Content = Fact<Option<Rc<Vec<u8>>>>;
 
 #[derive(Default)]
 struct Facts {
-    files: RefCell<BTreeMap<GuestPath, Content>>,
-    os: OnceCell<Fact<Os>>,
-    init: OnceCell<Fact<Init>>,
-    fstab: OnceCell<Fact<Option<Fstab>>>,
-    crypttab: OnceCell<Fact<Option<Crypttab>>>,
-    mounts: OnceCell<Fact<Mounts>>,
-    disks: OnceCell<Fact<Disks>>,
-    system_disks: OnceCell<Fact<SystemDisks>>,
-    unit_files: OnceCell<Fact<unit_files::UnitFiles>>,
-    units: OnceCell<Fact<UnitTable>>,
-    started: OnceCell<Fact<services::Started>>,
-    boot: OnceCell<Fact<Boot>>,
-    boot_entries: OnceCell<Fact<BootEntries>>,
-    command_lines: OnceCell<Fact<CommandLines>>,
+    files: KeptBy<GuestPath, Content>,
+    os: Kept<Fact<Os>>,
+    init: Kept<Fact<Init>>,
+    fstab: Kept<Fact<Option<Fstab>>>,
+    crypttab: Kept<Fact<Option<Crypttab>>>,
+    mounts: Kept<Fact<Mounts>>,
+    disks: Kept<Fact<Disks>>,
+    system_disks: Kept<Fact<SystemDisks>>,
+    unit_files: Kept<Fact<unit_files::UnitFiles>>,
+    units: Kept<Fact<UnitTable>>,
+    started: Kept<Fact<services::Started>>,
+    boot: Kept<Fact<Boot>>,
+    boot_entries: Kept<Fact<BootEntries>>,
+    command_lines: Kept<Fact<CommandLines>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
-    filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
-    scripts: OnceCell<Fact<BootCommands>>,
-    kernels: OnceCell<Fact<Vec<BootKernel>>>,
+    filesystems: Kept<Fact<Option<Vec<SystemFilesystem>>>>,
+    scripts: Kept<Fact<BootCommands>>,
+    kernels: Kept<Fact<Vec<BootKernel>>>,
     modules: kernels::Modules,
     images: initramfs::Images,
-    network: OnceCell<Fact<Network>>,
-    swap: OnceCell<Fact<SwapSpace>>,
-    kdump: OnceCell<Fact<Kdump>>,
-    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
-    resolver: OnceCell<Fact<Resolver>>,
-    selinux: OnceCell<Fact<Option<Selinux>>>,
-    sshd: OnceCell<Fact<Option<Sshd>>>,
-    cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
-    dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
-    rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
+    network: Kept<Fact<Network>>,
+    swap: Kept<Fact<SwapSpace>>,
+    kdump: Kept<Fact<Kdump>>,
+    metadata: Kept<Fact<Option<crate::sys::Metadata>>>,
+    resolver: Kept<Fact<Resolver>>,
+    selinux: Kept<Fact<Option<Selinux>>>,
+    sshd: Kept<Fact<Option<Sshd>>>,
+    cloud_init: Kept<Fact<Option<cloud_init::CloudInit>>>,
+    dpkg: Kept<Fact<Option<packages::Dpkg>>>,
+    rpm: Kept<Fact<std::cell::RefCell<packages::RpmVersions>>>,
 }
 
 impl Guest {
@@ -286,13 +287,9 @@ impl Guest {
     /// # Errors
     /// What [`Root::read`] says.
     pub fn file(&self, path: impl Into<GuestPath>) -> Content {
-        let path = path.into();
-        if let Some(known) = self.facts.files.borrow().get(&path) {
-            return known.clone();
-        }
-        let read = self.root.read(&path, MAX_FILE).map(|c| c.map(Rc::new)).map_err(Unknown::from);
-        self.facts.files.borrow_mut().insert(path, read.clone());
-        read
+        self.facts.files.get_or_init(path.into(), |path| {
+            self.root.read(path, MAX_FILE).map(|c| c.map(Rc::new)).map_err(Unknown::from)
+        })
     }
 
     /// What a path is, links followed; `None` when it names nothing.
@@ -479,6 +476,7 @@ impl Guest {
 
     /// The time of day, in seconds since 1970: for what is due at some time.
     pub fn now(&self) -> u64 {
+        trace::asked_time();
         match &self.record {
             Some(Record::Written(recorder)) => recorder.now(),
             Some(Record::Read(notes)) => notes.now,
@@ -516,6 +514,6 @@ fn line_of(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn keep<T>(cell: &OnceCell<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {
+fn keep<T>(cell: &Kept<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {
     cell.get_or_init(make).as_ref().map_err(Clone::clone)
 }

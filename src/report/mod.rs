@@ -1,9 +1,11 @@
 //! Renders a report. It sees neither the machine nor the guest, so that a report renders the same
 //! tomorrow and elsewhere.
 
+mod openmetrics;
 mod style;
 mod text;
 
+pub use openmetrics::{Metrics, metrics, openmetrics};
 pub use style::Style;
 pub use text::{Words, text};
 

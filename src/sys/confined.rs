@@ -50,6 +50,17 @@ impl Confined {
         &self.inner
     }
 
+    /// A handle on what a path names, a link at its end not followed; it cannot be read through.
+    ///
+    /// # Errors
+    /// When the path cannot be walked.
+    pub(super) fn handle(&self, path: &GuestPath) -> Result<Option<(OwnedFd, Attributes)>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let Some(fd) = self.open_at(path, flags, "look at")? else { return Ok(None) };
+        let attributes = self.attributes(&fd, path, "look at")?;
+        Ok(Some((fd, attributes)))
+    }
+
     /// Open a regular file for reading, once it is known to be one.
     fn open_regular(&self, path: &GuestPath) -> Result<Option<File>> {
         let Some((_, seen)) = self.resolve(path, "read")? else { return Ok(None) };

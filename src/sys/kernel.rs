@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::record::{Notes, Record, Recorder, Space, Whose};
+use super::trace::{self, Question};
 use super::{Address, Devices, Holder, Metadata, Result, Root, addresses, metadata};
 use crate::model::GuestPath;
 
@@ -31,8 +32,8 @@ impl Kernel {
     /// When /proc or /sys cannot be opened.
     pub fn live() -> Result<Self> {
         Ok(Self {
-            proc: Root::open(Path::new("/proc"))?,
-            sys: Root::open(Path::new("/sys"))?,
+            proc: Root::open(Path::new("/proc"))?.of(Space::Proc),
+            sys: Root::open(Path::new("/sys"))?.of(Space::Sys),
             devices: Some(Devices::live()),
             recorded: None,
             record: None,
@@ -45,8 +46,8 @@ impl Kernel {
     /// When either is missing.
     pub fn recorded(path: &Path) -> Result<Self> {
         Ok(Self {
-            proc: Root::open(&path.join("proc"))?,
-            sys: Root::open(&path.join("sys"))?,
+            proc: Root::open(&path.join("proc"))?.of(Space::Proc),
+            sys: Root::open(&path.join("sys"))?.of(Space::Sys),
             devices: None,
             recorded: Some(Root::open(path)?),
             record: None,
@@ -147,6 +148,7 @@ impl Kernel {
     /// # Errors
     /// What the system says, and a record that cannot be read.
     pub fn addresses(&self) -> Result<Option<Vec<Address>>> {
+        trace::asked(|| Question::Addresses);
         let ask = || match &self.recorded {
             None => addresses::live().map(Some),
             Some(record) => match record.read(&GuestPath::from("/addresses"), LIMIT)? {
@@ -169,6 +171,7 @@ impl Kernel {
     /// # Errors
     /// When it does not answer within a second, and a record that cannot be read.
     pub fn metadata(&self, address: &str) -> Result<Option<Metadata>> {
+        trace::asked(|| Question::Metadata);
         let ask = || match &self.recorded {
             None => metadata::ask(address).map(Some),
             Some(record) => recorded_metadata(record),
@@ -184,6 +187,7 @@ impl Kernel {
     /// The processes that keep a mount busy, given by its `major:minor` and its id in mountinfo;
     /// none on a recorded kernel, whose processes are gone.
     pub fn holders(&self, device: (u32, u32), mount: u32) -> Vec<Holder> {
+        trace::asked(|| Question::Processes);
         let ask = || match self.is_live() {
             true => Holder::of_mount(device, mount),
             false => Vec::new(),
