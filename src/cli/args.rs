@@ -495,6 +495,9 @@ pub struct CollectTargetArgs {
 /// `daemon`.
 #[derive(Debug, Args)]
 pub struct DaemonArgs {
+    /// Look at the machine as process 1 sees it: for a unit that shuts the daemon off from it
+    #[arg(long)]
+    pub as_init_sees: bool,
     /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

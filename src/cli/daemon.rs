@@ -9,6 +9,7 @@ use crate::sys;
 pub fn run(cli: &Cli, args: &DaemonArgs) -> Outcome {
     let language = setup::language(cli);
     let config = args.config.as_deref().map(sys::absolute).transpose()?;
+    let as_init_sees = args.as_init_sees;
     sys::leave_directory()?;
     let load = move || {
         let select = SelectArgs {
@@ -25,6 +26,7 @@ pub fn run(cli: &Cli, args: &DaemonArgs) -> Outcome {
             policy,
             profile: choice.profile,
             language,
+            as_init_sees,
             fail_on: FailOn::Blocker.into(),
             config: choice.config,
         })

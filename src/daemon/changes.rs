@@ -16,7 +16,6 @@ use crate::change::{
     roll_back as undo,
 };
 use crate::engine;
-use crate::guest::Guest;
 use crate::sys::{self, ErrorKind};
 
 /// A preparation is rolled back after this unless the request says otherwise.
@@ -94,7 +93,7 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
         let why = format!("lease_seconds takes 1 to {MAX_LEASE}");
         return Err(Refused::new(RefusedKind::Wrong, why));
     }
-    let guest = live(orders)?;
+    let guest = orders.guest()?;
     let mut store = Store::create(&guest, None)?;
     let _lock = store.lock()?;
     if let Some(run) = last(&mut store.runs()?).filter(|run| run.state() == RunState::Prepared) {
@@ -103,7 +102,7 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
     }
     recover(&guest, &store)?;
     // Anew: recovery may just have changed what the first look saw.
-    let guest = live(orders)?;
+    let guest = orders.guest()?;
     let audit = engine::audit(&guest, &orders.settings());
     let plan = compose(&guest, orders.profile.name, &audit.edits)
         .map_err(|error| Refused::new(RefusedKind::InTheWay, error))?;
@@ -150,6 +149,11 @@ pub fn roll_back(orders: &Orders) -> Result<Done, Refused> {
 }
 
 fn allowed(orders: &Orders) -> Result<(), Refused> {
+    if orders.as_init_sees || !sys::is_root() {
+        // What is mounted or unmounted in a namespace of one's own stays in it.
+        let why = "the daemon's unit shuts it off from the guest: allow-changes.conf opens it";
+        return Err(Refused::new(RefusedKind::Forbidden, why));
+    }
     if orders.config.daemon.allow_changes == Some(true) {
         return Ok(());
     }
@@ -158,7 +162,7 @@ fn allowed(orders: &Orders) -> Result<(), Refused> {
 }
 
 fn roll_back_last(orders: &Orders) -> Result<Done, Refused> {
-    let guest = live(orders)?;
+    let guest = orders.guest()?;
     let nothing = || Refused::new(RefusedKind::Wrong, "there is no run to roll back");
     let store = Store::open(&guest, None)?.ok_or_else(nothing)?;
     let _lock = store.lock()?;
@@ -184,10 +188,6 @@ pub fn end_lease(orders: &Orders) -> Result<Done, Refused> {
 /// How long the lease of a guarded run still is; `None` where it has none.
 pub fn left(guarded: &Guarded) -> Option<Duration> {
     Some(Duration::from_secs(guarded.ends?.saturating_sub(sys::seconds_since_1970())))
-}
-
-fn live(orders: &Orders) -> sys::Result<Guest> {
-    Guest::live(orders.policy.clone())
 }
 
 fn last(runs: &mut [Run]) -> Option<&mut Run> {

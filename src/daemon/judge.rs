@@ -103,7 +103,7 @@ impl Judge {
     /// # Errors
     /// When the guest cannot be looked at, or the system gives no events.
     pub fn run(mut self) -> Result<()> {
-        let mut looking = Looking::new(self.guest()?.root(), self.waker.clone())?;
+        let mut looking = Looking::new(self.orders.guest()?.root(), self.waker.clone())?;
         for sentence in looking.deaf_to() {
             tracing::warn!("{sentence}");
         }
@@ -206,18 +206,13 @@ impl Judge {
         }
     }
 
-    fn guest(&self) -> Result<Guest> {
-        Guest::live(self.orders.policy.clone())
-    }
-
     /// Judge what has no answer, what may have changed, and what no event tells of; publish it.
     fn look(&mut self, looking: &mut Looking, changes: &Changes) -> Result<()> {
         let looked = Instant::now();
-        let guest = self.guest()?;
+        let guest = self.orders.guest()?;
         self.look_at_runs(looking, &guest);
         drop(guest);
-        let open = || Guest::live(self.orders.policy.clone());
-        let audit = looking.look(&open, &self.orders.settings(), changes)?;
+        let audit = looking.look(&|| self.orders.guest(), &self.orders.settings(), changes)?;
         if let Some(why) = looking.limit().map(str::to_owned) {
             self.say_once(format!("{why}: what is not watched is judged again at every look"));
         }

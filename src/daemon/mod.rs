@@ -23,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::catalog::{Config, Language, Profile};
 use crate::engine::{Selection, Settings};
+use crate::guest::Guest;
 use crate::model::{Policy, Severity};
 use crate::sys::watch::Waker;
 
@@ -49,9 +50,22 @@ pub struct Orders {
     pub fail_on: Severity,
     /// What is wanted of the guest.
     pub policy: Policy,
+    /// Look at the machine as process 1 sees it, not as this process does.
+    pub as_init_sees: bool,
 }
 
 impl Orders {
+    /// This machine, with none of its facts known.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn guest(&self) -> crate::sys::Result<Guest> {
+        match self.as_init_sees {
+            true => Guest::live_of_init(self.policy.clone()),
+            false => Guest::live(self.policy.clone()),
+        }
+    }
+
     /// How an audit is to be made.
     pub fn settings(&self) -> Settings<'_> {
         Settings {

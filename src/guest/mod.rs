@@ -190,10 +190,23 @@ impl Guest {
     /// # Errors
     /// When its root, /proc or /sys cannot be opened.
     pub fn live(policy: Policy) -> sys::Result<Self> {
-        Ok(Self {
+        Ok(Self::running(Root::open(Path::new("/"))?, Kernel::live()?, policy))
+    }
+
+    /// This machine as process 1 sees it: for a process in a mount namespace of its own, in which
+    /// some of it is hidden or read-only.
+    ///
+    /// # Errors
+    /// As [`Guest::live`], and without the right to look at process 1.
+    pub fn live_of_init(policy: Policy) -> sys::Result<Self> {
+        Ok(Self::running(Root::of_init()?, Kernel::of_init()?, policy))
+    }
+
+    fn running(root: Root, kernel: Kernel, policy: Policy) -> Self {
+        Self {
             mode: Mode::Live,
-            root: Root::open(Path::new("/"))?,
-            kernel: Some(Kernel::live()?),
+            root,
+            kernel: Some(kernel),
             host: None,
             image: None,
             seen: None,
@@ -201,7 +214,7 @@ impl Guest {
             policy,
             record: None,
             facts: Facts::default(),
-        })
+        }
     }
 
     /// The tree below a directory of this machine. The machine's kernel is asked for one thing

@@ -45,6 +45,18 @@ impl Confined {
         Ok(Self { inner, has_openat2: Cell::new(true) })
     }
 
+    /// Confine paths to a directory that is reached through a link of /proc, which has no path of
+    /// its own here.
+    ///
+    /// # Errors
+    /// When it may not be opened.
+    pub fn open_through(link: &str) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(link, flags, Mode::empty())
+            .map_err(|e| Error::errno("open", link, e))?;
+        Ok(Self { inner: pathrs::Root::from_fd(fd), has_openat2: Cell::new(true) })
+    }
+
     /// What a writer needs of it.
     pub fn inner(&self) -> &pathrs::Root {
         &self.inner

@@ -23,6 +23,8 @@ pub struct Kernel {
     devices: Option<Devices>,
     recorded: Option<Root>,
     record: Option<(Record, Whose)>,
+    /// The process whose mounts are the guest's.
+    view: &'static str,
 }
 
 impl Kernel {
@@ -37,7 +39,21 @@ impl Kernel {
             devices: Some(Devices::live()),
             recorded: None,
             record: None,
+            view: "self",
         })
+    }
+
+    /// The same, with the mounts of process 1 in the place of this process's own.
+    ///
+    /// # Errors
+    /// As [`Kernel::live`].
+    pub fn of_init() -> Result<Self> {
+        Ok(Self { view: "1", ..Self::live()? })
+    }
+
+    /// The name below /proc of the process whose mounts are the guest's.
+    pub fn view(&self) -> &'static str {
+        self.view
     }
 
     /// A recorded kernel: a directory with `proc` and `sys` in it.
@@ -51,6 +67,7 @@ impl Kernel {
             devices: None,
             recorded: Some(Root::open(path)?),
             record: None,
+            view: "self",
         })
     }
 
@@ -67,6 +84,7 @@ impl Kernel {
             devices: self.devices.as_ref().map(|_| Devices::with_record(record.clone(), whose)),
             recorded: self.recorded.clone(),
             record: Some((record, whose)),
+            view: self.view,
         }
     }
 
@@ -81,6 +99,7 @@ impl Kernel {
             devices: kernel.is_live.then(|| Devices::with_record(record.clone(), whose)),
             recorded: None,
             record: Some((record, whose)),
+            view: "self",
         })
     }
 

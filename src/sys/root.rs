@@ -46,6 +46,18 @@ impl Root {
         })
     }
 
+    /// The root that process 1 has, through its own mounts, where this process lives in a mount
+    /// namespace in which some are hidden or read-only.
+    ///
+    /// # Errors
+    /// Without the right to look at process 1 (CAP_SYS_PTRACE).
+    pub fn of_init() -> Result<Self> {
+        let directory = Rc::new(Confined::open_through("/proc/1/root")?);
+        let files = directory.clone();
+        let path = PathBuf::from("/");
+        Ok(Self { files, directory: Some(directory), path, space: Space::Root })
+    }
+
     /// The same root, whose answers a recorder notes. Nothing can be changed through it.
     pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
         let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));

@@ -215,6 +215,7 @@ mod tests {
         for number in 0..100 {
             let _ = note(|| asked(|| file(&format!("/proc/{number}"))));
         }
-        assert_eq!(TRACE.with_borrow(|trace| trace.known.len()), 0);
+        // The last one's own was still held when its frame was closed.
+        assert_eq!(TRACE.with_borrow(|trace| trace.known.len()), 1);
     }
 }
