@@ -15,6 +15,7 @@
 //! | [`change`] | plan, execute, journal, roll back, recover: the only room that writes to a guest |
 //! | [`firstboot`] | gives a clone back what was parked for the image, where it has the disks |
 //! | [`report`] | renders a report; sees neither the machine nor the guest |
+//! | [`daemon`] | a readiness that is always current, served over a unix socket |
 //! | [`cli`] | what was typed, and the exit codes |
 //!
 //! A room may use only what stands left of it on some line (`tests/arrows.rs` reads the `use`
@@ -25,6 +26,7 @@
 //! model, parse, sys <- guest <- probe <- catalog <- engine <- change
 //! model <- report             a report renders the same tomorrow
 //! all but report <- firstboot
+//! all but firstboot <- daemon
 //! all <- cli <- main
 //! ```
 //!
@@ -36,6 +38,8 @@
 //!   broke is an `Err`. "Could not tell" is never READY.
 //! - Every question to a guest goes through a door of [`sys`] that can note it and answer it again
 //!   from notes (`collect`, `--bundle`); what is noted passes [`parse::reduce`] first.
+//! - What a judgement rests on is known question by question ([`sys::trace`]), so that the daemon
+//!   judges again what a change may concern, and nothing else.
 //! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
 //!   lies in /run, in memory, root's alone.
 //! - A disk image (`guest::image`, over `sys::image`) is looked at read-only and mounted in a
@@ -46,6 +50,7 @@
 pub mod catalog;
 pub mod change;
 pub mod cli;
+pub mod daemon;
 pub mod engine;
 pub mod firstboot;
 pub mod guest;

@@ -23,6 +23,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
         ("firstboot", vec!["model", "parse", "sys", "guest", "change"]),
         ("report", vec!["model"]),
+        ("daemon", vec!["model", "sys", "guest", "catalog", "engine", "change", "report"]),
         (
             "cli",
             vec![
@@ -36,6 +37,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "change",
                 "report",
                 "firstboot",
+                "daemon",
             ],
         ),
     ])
@@ -53,6 +55,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::fs", &["sys"], "files are opened in sys/ alone"),
     ("std::process::Command", &["sys"], "commands are run in sys/ alone"),
     ("sys::write", &["change"], "change/ alone obtains a writable root"),
+    ("tokio::", &["daemon"], "whoever waits for two things at once is the daemon"),
+    ("axum::", &["daemon"], "HTTP is the daemon's alone"),
+    ("hyper::", &["daemon"], "HTTP is the daemon's alone"),
+    ("sd_notify::", &["daemon"], "systemd is told by the daemon alone"),
     ("clap::", &["cli"], "what was typed is cli/'s alone"),
     ("clap_complete::", &["cli"], "what can be typed is cli/'s alone"),
     ("clap_mangen::", &["cli"], "what can be typed is cli/'s alone"),

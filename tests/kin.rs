@@ -54,6 +54,7 @@ fn run_of(machine: Machine, root: &str) -> Header {
         root: root.to_owned(),
         dmi_uuid: machine.0.map(str::to_owned),
         cloud_id: machine.1.map(str::to_owned),
+        ends: None,
         plan: Plan {
             schema: Plan::SCHEMA.to_owned(),
             profile: "clone".to_owned(),

@@ -32,6 +32,9 @@ pub struct Header {
     pub dmi_uuid: Option<String>,
     /// cloud-init's instance id of a live guest.
     pub cloud_id: Option<String>,
+    /// When it is to be rolled back by itself, in seconds since 1970; never where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<u64>,
     /// What was to be done.
     pub plan: Plan,
     /// What was under the lines that it parks and the units that it masks: for a clone.

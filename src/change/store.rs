@@ -16,6 +16,7 @@ const MAX_RECORD_FILE: u64 = 64 << 20;
 pub struct Store {
     pub(super) dir: Dir,
     pub(super) runs: Dir,
+    ends: Option<u64>,
 }
 
 /// One run in a state directory.
@@ -85,7 +86,7 @@ impl Store {
 
     fn within(dir: Dir) -> Result<Self> {
         let runs = dir.make_dir("runs")?;
-        Ok(Self { dir, runs })
+        Ok(Self { dir, runs, ends: None })
     }
 
     /// The state directory of a guest, where there is one.
@@ -99,6 +100,12 @@ impl Store {
         let runs = GuestPath::from(machine_state_dir()).join(b"runs");
         let exists = guest.root().stat(&runs)?.is_some();
         if exists { Self::create(guest, None).map(Some) } else { Ok(None) }
+    }
+
+    /// Have the runs that begin from now on be rolled back by themselves at a time, in seconds
+    /// since 1970. The disk has the time before anything is changed.
+    pub fn lease_until(&mut self, ends: u64) {
+        self.ends = Some(ends);
     }
 
     /// Take the lock without waiting.
@@ -163,6 +170,7 @@ impl Store {
             root: root_of(guest),
             dmi_uuid: guest.dmi_uuid(),
             cloud_id: guest.cloud_id(),
+            ends: self.ends,
             plan: plan.clone(),
             carried: super::clone::carried(guest, plan),
         };

@@ -349,7 +349,9 @@ fn mount_options(mount: &MountRecord) -> String {
 fn is_mounted(guest: &Guest, mount: &MountRecord) -> Result<bool> {
     // Asked of the kernel anew: the guest's own facts are from before.
     let Some(kernel) = guest.kernel() else { return Ok(false) };
-    let info = Mountinfo::parse(&kernel.proc("/self/mountinfo")?.unwrap_or_default());
+    let info = Mountinfo::parse(
+        &kernel.proc(&format!("/{}/mountinfo", kernel.view()))?.unwrap_or_default(),
+    );
     Ok(info.at(mount.target.as_bytes()).is_some_and(|now| {
         let same_source = now.source.value == mount.source.as_bytes() || mount.loop_file.is_some();
         same_source && now.root.value == mount.root.as_bytes()

@@ -91,6 +91,10 @@ pub enum Command {
     Firstboot(FirstBootArgs),
     /// Write down what the checks read of a guest, without its secrets, to be audited elsewhere
     Collect(CollectArgs),
+    /// Keep the readiness of this machine current, and serve it over a unix socket
+    Daemon(DaemonArgs),
+    /// Ask the daemon: its exit code is that of an audit now
+    Status(StatusArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
@@ -516,6 +520,32 @@ pub struct CollectTargetArgs {
     /// The system disk, where it cannot be told: a device or a filesystem's UUID
     #[arg(long, value_name = "DEV|UUID")]
     pub system_disk: Option<String>,
+}
+
+/// `daemon`.
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// Look at the machine as process 1 sees it: for a unit that shuts the daemon off from it
+    #[arg(long)]
+    pub as_init_sees: bool,
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Wait until the guest is READY, at most for so many seconds [default: without end]
+    #[arg(long, value_name = "SECONDS")]
+    #[allow(clippy::option_option)] // Said without a number it waits without end.
+    pub wait: Option<Option<u64>>,
+    /// Print what the daemon answers, as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `explain`.

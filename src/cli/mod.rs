@@ -8,6 +8,7 @@ mod bundle;
 mod capture;
 mod change;
 mod collect;
+mod daemon;
 mod disks;
 mod dns;
 mod exit;
@@ -24,6 +25,7 @@ mod progress;
 mod rollback;
 mod runs;
 mod setup;
+mod status;
 mod swap;
 mod target;
 mod umount;
@@ -32,6 +34,8 @@ mod wishes;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use args::{Cli, Command};
 pub use exit::{Exit, Outcome, Trouble};
@@ -39,7 +43,7 @@ pub use exit::{Exit, Outcome, Trouble};
 /// Run the program with the arguments of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.verbose);
+    log(&cli);
     // A probe that panics is reported as Unknown; the default hook's words would stand beside it.
     std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let outcome = match &cli.command {
@@ -57,6 +61,8 @@ pub fn main() -> ExitCode {
         Command::Kdump(args) => kdump::run(&cli, args),
         Command::Firstboot(args) => firstboot::run(&cli, args),
         Command::Collect(args) => collect::run(&cli, args),
+        Command::Daemon(args) => daemon::run(&cli, args),
+        Command::Status(args) => status::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),
@@ -70,19 +76,25 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn log(verbose: u8) {
-    let level = match verbose {
+fn log(cli: &Cli) {
+    // What a daemon does by itself nobody saw; what a command does it says.
+    let is_daemon = matches!(cli.command, Command::Daemon(_));
+    let level = match cli.verbose + u8::from(is_daemon) {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(false)
-        // Its complaint about a log that cannot be written would be a panic.
-        .log_internal_errors(false)
-        .init();
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let stream = std::env::var("JOURNAL_STREAM").ok().filter(|_| is_daemon);
+    let journald = crate::daemon::journald(stream.as_deref());
+    let stderr = journald.is_none().then(|| {
+        tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .without_time()
+            .with_ansi(false)
+            // Its complaint about a log that cannot be written would be a panic.
+            .log_internal_errors(false)
+    });
+    tracing_subscriber::registry().with(filter).with(stderr).with(journald).init();
 }

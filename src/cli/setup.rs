@@ -33,7 +33,12 @@ pub struct Choice {
 impl Choice {
     /// Read the configuration and understand the selection.
     pub fn read(cli: &Cli, args: &SelectArgs) -> Result<Self, Trouble> {
-        Self::of(cli, args, &config_files(args.config.as_deref())?)
+        Self::in_language(language(cli), args)
+    }
+
+    /// As [`Choice::read`], in a language that is known already.
+    pub fn in_language(language: Language, args: &SelectArgs) -> Result<Self, Trouble> {
+        Self::of(language, args, &config_files(args.config.as_deref())?)
     }
 
     /// As [`Choice::read`], for a bundle, which brings the configuration that it was made with:
@@ -47,14 +52,18 @@ impl Choice {
                 files.extend(saved.map(|(name, text)| (PathBuf::from(name), text.clone())));
             }
         }
-        let mut choice = Self::of(cli, args, &files)?;
+        let mut choice = Self::of(language(cli), args, &files)?;
         if args.profile.is_none() && args.config.is_none() {
             choice.profile = find_profile(&saved.profile)?;
         }
         Ok(choice)
     }
 
-    fn of(cli: &Cli, args: &SelectArgs, files: &[(PathBuf, String)]) -> Result<Self, Trouble> {
+    fn of(
+        language: Language,
+        args: &SelectArgs,
+        files: &[(PathBuf, String)],
+    ) -> Result<Self, Trouble> {
         let config = parse_config(files)?;
         let name = args.profile.as_deref().or(config.profile.as_deref()).unwrap_or("clone");
         let profile = find_profile(name)?;
@@ -64,7 +73,6 @@ impl Choice {
             skip: find_checks(&args.skip)?,
             category,
         };
-        let language = language(cli);
         Ok(Self { config, profile, select, fail_on: args.fail_on.into(), language })
     }
 

@@ -5,17 +5,19 @@
 //! filed (counted or waived), never dropped.
 
 mod filing;
+mod standing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::catalog::{CHECKS, CheckSpec, Config, Language, Profile, Rule};
+use crate::catalog::{CheckSpec, Config, Language, Profile, Rule};
 use crate::guest::{Guest, Mode};
 use crate::model::{
-    Category, CheckId, Decision, Edit, GuestInfo, GuestOs, ImageInfo, Report, Severity, Summary,
-    Tool, Verdict, VerdictName, digest_of,
+    Category, CheckId, Edit, GuestInfo, GuestOs, ImageInfo, Report, Severity, Summary, Verdict,
+    VerdictName,
 };
 use crate::probe;
-use crate::sys::{Stopwatch, now_rfc3339};
+
+pub use standing::Standing;
 
 /// How an audit is to be made.
 #[derive(Debug)]
@@ -64,69 +66,9 @@ pub struct Audit {
 
 /// Run the selected checks on a guest.
 pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
-    let started = now_rfc3339();
-    let stopwatch = Stopwatch::start();
-    let mut results = Vec::new();
-    let mut waived = Vec::new();
-    let mut edits = Vec::new();
-    let mut undetermined = false;
-    // What rests on an initramfs is judged last: until then the images are read beside the rest.
-    let waits = |spec: &&CheckSpec| probe::READ_INITRAMFS.contains(&spec.id);
-    let (last, mut selected): (Vec<&CheckSpec>, Vec<&CheckSpec>) =
-        CHECKS.iter().filter(|spec| settings.selection.takes(spec)).partition(waits);
-    if !last.is_empty() {
-        guest.read_ahead();
-    }
-    selected.extend(last);
-    let mut judged: Vec<_> = selected
-        .into_iter()
-        .filter_map(|spec| {
-            let declared = filing::declared_severity(spec, settings)?;
-            let verdict = judge(guest, spec);
-            Some((spec, declared, filing::file(spec, declared, verdict, settings)))
-        })
-        .collect();
-    judged.sort_by_key(|(spec, ..)| spec.id);
-    for (spec, declared, filed) in judged {
-        if filed.result.verdict == VerdictName::Unknown
-            && filing::worst(spec, declared, settings) >= settings.fail_on
-        {
-            undetermined = true;
-        }
-        results.push(filed.result);
-        waived.extend(filed.waived);
-        edits.extend(filed.edits);
-    }
-    let summary = summary(&results);
-    let failed = results
-        .iter()
-        .filter(|result| result.verdict != VerdictName::Pass)
-        .flat_map(|result| &result.findings)
-        .any(|finding| finding.severity >= settings.fail_on);
-    let verdict = match (failed, undetermined) {
-        (true, _) => Decision::NotReady,
-        (false, true) => Decision::Undetermined,
-        (false, false) => Decision::Ready,
-    };
-    let mut info = guest_info(guest);
-    let digest = digest_of(&(&info, settings.profile.name, verdict, &results, &waived));
-    // The digest of a bundle's report is that of the guest's own.
-    info.mode = guest.comes_from().to_owned();
-    let guest = info;
-    let report = Report {
-        schema: Report::SCHEMA.to_owned(),
-        tool: Tool { name: "guestprep".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        profile: settings.profile.name.to_owned(),
-        guest,
-        started,
-        duration_ms: stopwatch.milliseconds(),
-        verdict,
-        summary,
-        checks: results,
-        waived,
-        digest,
-    };
-    Audit { report, edits }
+    let mut standing = Standing::default();
+    standing.judge(guest, settings, |_| false);
+    standing.audit(guest, settings)
 }
 
 fn judge(guest: &Guest, spec: &CheckSpec) -> Verdict {

@@ -2,18 +2,17 @@
 //!
 //! For probes. Says what stands in them, never whether that is good, and never gives out a hash.
 
-use std::cell::OnceCell;
-
+use super::kept::Kept;
 use super::{Fact, Guest};
 use crate::parse::passwd::{Kind, Table};
 
 /// The account files that were asked for so far.
 #[derive(Default)]
 pub(super) struct Accounts {
-    passwd: OnceCell<Fact<Option<Table>>>,
-    group: OnceCell<Fact<Option<Table>>>,
-    shadow: OnceCell<Fact<Option<Table>>>,
-    gshadow: OnceCell<Fact<Option<Table>>>,
+    passwd: Kept<Fact<Option<Table>>>,
+    group: Kept<Fact<Option<Table>>>,
+    shadow: Kept<Fact<Option<Table>>>,
+    gshadow: Kept<Fact<Option<Table>>>,
 }
 
 impl Guest {

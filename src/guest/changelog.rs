@@ -14,6 +14,7 @@ impl Guest {
     /// Where the guest does not run, or rpm fails.
     pub fn rpm_changelog_names(&self, package: &str, words: &[&str]) -> Fact<bool> {
         let argv = ["rpm", "--query", "--changelog", package];
+        self.rests_on_rpm_database();
         let output = self.runner().run(&argv, LIMIT)?;
         if !output.success() {
             return Err(super::Unknown(format!("rpm --changelog: {}", output.complaint())));

@@ -3,11 +3,10 @@
 //! Read from the superblock itself where the device may be read; else from what udev noted of it
 //! in /run/udev/data, which an ordinary user may read.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::kept::KeptBy;
 use super::{DeviceKind, Fact, Guest, Unknown};
 use crate::parse::partition_table::{self, PartitionTable, TableError};
 use crate::parse::superblock::{self, Superblock, Unidentified};
@@ -49,8 +48,8 @@ impl Identity {
 
 #[derive(Default)]
 pub(super) struct Identities {
-    devices: RefCell<BTreeMap<usize, Fact<Identity>>>,
-    tables: RefCell<BTreeMap<usize, Fact<Option<PartitionTable>>>>,
+    devices: KeptBy<usize, Fact<Identity>>,
+    tables: KeptBy<usize, Fact<Option<PartitionTable>>>,
 }
 
 impl Guest {
@@ -59,12 +58,7 @@ impl Guest {
     /// # Errors
     /// When neither the device nor udev's note of it can be read.
     pub fn identity(&self, device: usize) -> Fact<Identity> {
-        if let Some(known) = self.facts.identities.devices.borrow().get(&device) {
-            return known.clone();
-        }
-        let made = self.make_identity(device);
-        self.facts.identities.devices.borrow_mut().insert(device, made.clone());
-        made
+        self.facts.identities.devices.get_or_init(device, |device| self.make_identity(*device))
     }
 
     fn make_identity(&self, at: usize) -> Fact<Identity> {
@@ -140,12 +134,7 @@ impl Guest {
     /// # Errors
     /// When the disk may not be read or its table cannot be right.
     pub fn partition_table(&self, disk: usize) -> Fact<Option<PartitionTable>> {
-        if let Some(known) = self.facts.identities.tables.borrow().get(&disk) {
-            return known.clone();
-        }
-        let made = self.make_partition_table(disk);
-        self.facts.identities.tables.borrow_mut().insert(disk, made.clone());
-        made
+        self.facts.identities.tables.get_or_init(disk, |disk| self.make_partition_table(*disk))
     }
 
     fn make_partition_table(&self, at: usize) -> Fact<Option<PartitionTable>> {

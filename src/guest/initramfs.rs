@@ -21,7 +21,7 @@ use crate::model::{GuestPath, Sha256, sha256_hex};
 use crate::parse::cpio::Entry;
 use crate::parse::initramfs::{LIMITS, read};
 use crate::parse::kernel_modules::module_name;
-use crate::sys::{Cache, Notes, Record, Stamp, Stream, Time};
+use crate::sys::{Cache, Notes, Record, Stamp, Stream, Time, trace};
 
 /// No initramfs file is larger than this, in bytes.
 const MAX_IMAGE: u64 = 1 << 30;
@@ -124,6 +124,8 @@ impl Guest {
             return noted(notes, path);
         }
         self.begin([path.clone()]);
+        // Whoever began to read it, this answer rests on it too.
+        trace::asked_file(path);
         if let Some(receiver) = self.facts.images.reading.borrow_mut().remove(path) {
             let broke = || Unknown(format!("reading {path} broke; please report this"));
             let read = receiver.recv().unwrap_or_else(|_| Err(broke())).map(Rc::new);

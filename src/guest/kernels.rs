@@ -1,9 +1,9 @@
 //! The kernels that the guest can boot, what is built into them and what they have as modules.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::kept::KeptBy;
 use super::{BootEntries, Fact, Guest, MAX_FILE, Unknown};
 use crate::model::GuestPath;
 use crate::parse::initramfs::gunzip;
@@ -41,7 +41,7 @@ pub struct Driver {
     pub option: &'static str,
 }
 
-pub(super) type Modules = RefCell<BTreeMap<String, Fact<Rc<KernelModules>>>>;
+pub(super) type Modules = KeptBy<String, Fact<Rc<KernelModules>>>;
 
 impl KernelModules {
     /// Whether the driver is built in.
@@ -83,12 +83,8 @@ impl Guest {
     /// # Errors
     /// When its lists cannot be read.
     pub fn kernel_modules(&self, release: &str) -> Fact<Rc<KernelModules>> {
-        if let Some(known) = self.facts.modules.borrow().get(release) {
-            return known.clone();
-        }
-        let read = read_modules(self, release).map(Rc::new);
-        self.facts.modules.borrow_mut().insert(release.to_owned(), read.clone());
-        read
+        let read = |release: &String| read_modules(self, release).map(Rc::new);
+        self.facts.modules.get_or_init(release.to_owned(), read)
     }
 }
 

@@ -16,6 +16,7 @@ mod identity;
 mod image;
 mod initramfs;
 mod kdump;
+mod kept;
 mod kernels;
 mod loader;
 mod metadata;
@@ -41,8 +42,6 @@ mod unit_files;
 mod units;
 mod volume_groups;
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -51,7 +50,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
-use crate::sys::{self, Deadline, Kernel, Record, Root, Runner};
+use crate::sys::{self, Deadline, Kernel, Record, Root, Runner, trace};
+
+use kept::{Kept, KeptBy};
 
 pub use boot::{Absence, Boot, BootItem, ItemKind, Origin, Pull, is_network_type};
 pub use boot_target::LeadsTo;
@@ -152,37 +153,37 @@ type Content = Fact<Option<Rc<Vec<u8>>>>;
 
 #[derive(Default)]
 struct Facts {
-    files: RefCell<BTreeMap<GuestPath, Content>>,
-    os: OnceCell<Fact<Os>>,
-    init: OnceCell<Fact<Init>>,
-    fstab: OnceCell<Fact<Option<Fstab>>>,
-    crypttab: OnceCell<Fact<Option<Crypttab>>>,
-    mounts: OnceCell<Fact<Mounts>>,
-    disks: OnceCell<Fact<Disks>>,
-    system_disks: OnceCell<Fact<SystemDisks>>,
-    unit_files: OnceCell<Fact<unit_files::UnitFiles>>,
-    units: OnceCell<Fact<UnitTable>>,
-    started: OnceCell<Fact<services::Started>>,
-    boot: OnceCell<Fact<Boot>>,
-    boot_entries: OnceCell<Fact<BootEntries>>,
-    command_lines: OnceCell<Fact<CommandLines>>,
+    files: KeptBy<GuestPath, Content>,
+    os: Kept<Fact<Os>>,
+    init: Kept<Fact<Init>>,
+    fstab: Kept<Fact<Option<Fstab>>>,
+    crypttab: Kept<Fact<Option<Crypttab>>>,
+    mounts: Kept<Fact<Mounts>>,
+    disks: Kept<Fact<Disks>>,
+    system_disks: Kept<Fact<SystemDisks>>,
+    unit_files: Kept<Fact<unit_files::UnitFiles>>,
+    units: Kept<Fact<UnitTable>>,
+    started: Kept<Fact<services::Started>>,
+    boot: Kept<Fact<Boot>>,
+    boot_entries: Kept<Fact<BootEntries>>,
+    command_lines: Kept<Fact<CommandLines>>,
     identities: identity::Identities,
     accounts: accounts::Accounts,
-    filesystems: OnceCell<Fact<Option<Vec<SystemFilesystem>>>>,
-    scripts: OnceCell<Fact<BootCommands>>,
-    kernels: OnceCell<Fact<Vec<BootKernel>>>,
+    filesystems: Kept<Fact<Option<Vec<SystemFilesystem>>>>,
+    scripts: Kept<Fact<BootCommands>>,
+    kernels: Kept<Fact<Vec<BootKernel>>>,
     modules: kernels::Modules,
     images: initramfs::Images,
-    network: OnceCell<Fact<Network>>,
-    swap: OnceCell<Fact<SwapSpace>>,
-    kdump: OnceCell<Fact<Kdump>>,
-    metadata: OnceCell<Fact<Option<crate::sys::Metadata>>>,
-    resolver: OnceCell<Fact<Resolver>>,
-    selinux: OnceCell<Fact<Option<Selinux>>>,
-    sshd: OnceCell<Fact<Option<Sshd>>>,
-    cloud_init: OnceCell<Fact<Option<cloud_init::CloudInit>>>,
-    dpkg: OnceCell<Fact<Option<packages::Dpkg>>>,
-    rpm: OnceCell<Fact<RefCell<packages::RpmVersions>>>,
+    network: Kept<Fact<Network>>,
+    swap: Kept<Fact<SwapSpace>>,
+    kdump: Kept<Fact<Kdump>>,
+    metadata: Kept<Fact<Option<crate::sys::Metadata>>>,
+    resolver: Kept<Fact<Resolver>>,
+    selinux: Kept<Fact<Option<Selinux>>>,
+    sshd: Kept<Fact<Option<Sshd>>>,
+    cloud_init: Kept<Fact<Option<cloud_init::CloudInit>>>,
+    dpkg: Kept<Fact<Option<packages::Dpkg>>>,
+    rpm: Kept<Fact<std::cell::RefCell<packages::RpmVersions>>>,
 }
 
 impl Guest {
@@ -191,10 +192,23 @@ impl Guest {
     /// # Errors
     /// When its root, /proc or /sys cannot be opened.
     pub fn live(policy: Policy) -> sys::Result<Self> {
-        Ok(Self {
+        Ok(Self::running(Root::open(Path::new("/"))?, Kernel::live()?, policy))
+    }
+
+    /// This machine as process 1 sees it: for a process in a mount namespace of its own, in which
+    /// some of it is hidden or read-only.
+    ///
+    /// # Errors
+    /// As [`Guest::live`], and without the right to look at process 1.
+    pub fn live_of_init(policy: Policy) -> sys::Result<Self> {
+        Ok(Self::running(Root::of_init()?, Kernel::of_init()?, policy))
+    }
+
+    fn running(root: Root, kernel: Kernel, policy: Policy) -> Self {
+        Self {
             mode: Mode::Live,
-            root: Root::open(Path::new("/"))?,
-            kernel: Some(Kernel::live()?),
+            root,
+            kernel: Some(kernel),
             host: None,
             image: None,
             seen: None,
@@ -202,7 +216,7 @@ impl Guest {
             policy,
             record: None,
             facts: Facts::default(),
-        })
+        }
     }
 
     /// The tree below a directory of this machine. The machine's kernel is asked for one thing
@@ -294,13 +308,9 @@ impl Guest {
     /// # Errors
     /// What [`Root::read`] says.
     pub fn file(&self, path: impl Into<GuestPath>) -> Content {
-        let path = path.into();
-        if let Some(known) = self.facts.files.borrow().get(&path) {
-            return known.clone();
-        }
-        let read = self.root.read(&path, MAX_FILE).map(|c| c.map(Rc::new)).map_err(Unknown::from);
-        self.facts.files.borrow_mut().insert(path, read.clone());
-        read
+        self.facts.files.get_or_init(path.into(), |path| {
+            self.root.read(path, MAX_FILE).map(|c| c.map(Rc::new)).map_err(Unknown::from)
+        })
     }
 
     /// What a path is, links followed; `None` when it names nothing.
@@ -487,6 +497,7 @@ impl Guest {
 
     /// The time of day, in seconds since 1970: for what is due at some time.
     pub fn now(&self) -> u64 {
+        trace::asked_time();
         match &self.record {
             Some(Record::Written(recorder)) => recorder.now(),
             Some(Record::Read(notes)) => notes.now,
@@ -524,6 +535,6 @@ fn line_of(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn keep<T>(cell: &OnceCell<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {
+fn keep<T>(cell: &Kept<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {
     cell.get_or_init(make).as_ref().map_err(Clone::clone)
 }

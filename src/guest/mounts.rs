@@ -62,8 +62,9 @@ pub(super) fn read(guest: &Guest) -> Fact<Mounts> {
     let Some(kernel) = guest.kernel() else {
         return Err(Unknown("the guest is not running".to_owned()));
     };
-    let own = mountinfo(kernel, "/self/mountinfo")?
-        .ok_or_else(|| Unknown("/proc/self/mountinfo is not there".to_owned()))?;
+    let view = kernel.view();
+    let own = mountinfo(kernel, &format!("/{view}/mountinfo"))?
+        .ok_or_else(|| Unknown(format!("/proc/{view}/mountinfo is not there")))?;
     let of_init = init_mounts(kernel, &own)?;
     let swaps = match kernel.proc("/swaps")? {
         None => Vec::new(), // A kernel without swap has no such file.
@@ -99,7 +100,7 @@ fn refuse_errors(path: &str, errors: &[LineError]) -> Fact<()> {
 /// in a container or a chroot, process 1 may be somebody else's.
 fn init_mounts(kernel: &Kernel, own: &Mountinfo) -> Fact<Option<Mountinfo>> {
     let namespace = |pid: &str| kernel.proc_link(&format!("/{pid}/ns/mnt"));
-    match (namespace("self"), namespace("1")) {
+    match (namespace(kernel.view()), namespace("1")) {
         (Ok(Some(ours)), Ok(Some(theirs))) if ours == theirs => return Ok(None),
         // Without the right to look at process 1, or on a recorded kernel: compare what is there.
         (Ok(_), Ok(_)) => {}

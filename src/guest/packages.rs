@@ -14,7 +14,7 @@ use regex::bytes::Regex;
 use super::{Fact, Family, Guest, MAX_FILE, Unknown, keep};
 use crate::model::GuestPath;
 use crate::parse::{rpm_verify, version};
-use crate::sys::ErrorKind;
+use crate::sys::{ErrorKind, trace};
 
 /// The package that has Debian's and Ubuntu's release files. Where a derivative moved one to another
 /// package, what the file says is judged, not its digest.
@@ -23,6 +23,17 @@ const OWNER: &str = "base-files";
 /// How long rpm may take. It verifies every file of the packages that own what is asked for,
 /// some tens of files.
 const RPM_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where rpm has its packages: of rpm 4.16 and later, and before; of the distributions that moved
+/// it to /usr. A query leaves these files as they are.
+const RPM_DATABASES: [&str; 6] = [
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/Packages",
+    "/var/lib/rpm/Packages.db",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/Packages.db",
+    "/usr/share/rpm/rpmdb.sqlite",
+];
 
 /// Every package whose version some check asks for, so that rpm is started once for all of them; a
 /// start takes longer than all else of an audit.
@@ -158,8 +169,16 @@ impl Guest {
         .map(Option::as_ref)
     }
 
+    /// What rpm says rests on its database, which the program reads and not we.
+    pub(super) fn rests_on_rpm_database(&self) {
+        for path in RPM_DATABASES {
+            trace::asked_file(&GuestPath::from(path));
+        }
+    }
+
     /// The versions of packages as rpm has them in its database.
     fn ask_rpm_versions(&self, names: &[&str]) -> Fact<RpmVersions> {
+        self.rests_on_rpm_database();
         // DISTRO(el5): rpm 4.4 knows no %{EVR}.
         let format = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n";
         let mut argv = vec!["rpm", "--query", "--queryformat", format];
@@ -231,6 +250,7 @@ impl Guest {
     }
 
     fn ask_rpm(&self, paths: &[&str]) -> Fact<BTreeMap<String, Packaged>> {
+        self.rests_on_rpm_database();
         let mut found = BTreeMap::new();
         let mut argv = vec!["rpm", "--verify", "--file", "--nodeps", "--noscripts"];
         for path in paths {

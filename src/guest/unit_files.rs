@@ -4,10 +4,9 @@
 //! For the rest of guest/. The directories are listed once; a unit's file is read when it is asked
 //! for. What generators write below /run is not in an image and not known here.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::kept::KeptBy;
 use super::{Fact, Guest};
 use crate::model::GuestPath;
 use crate::parse::unit::{self, Settings, UnitFile};
@@ -61,8 +60,8 @@ pub struct UnitFiles {
     directories: Vec<Directory>,
     links: Vec<UnitLink>,
     /// Where names that were asked for lead, and what was read of units: several facts ask.
-    found: RefCell<BTreeMap<String, Found>>,
-    loaded: RefCell<BTreeMap<String, Loaded>>,
+    found: KeptBy<String, Fact<Found>>,
+    loaded: KeptBy<String, Fact<Loaded>>,
 }
 
 /// A unit as it was read; `None` when it has no file, or is masked.
@@ -144,12 +143,7 @@ impl UnitFiles {
     /// # Errors
     /// When what is there cannot be looked at.
     pub fn find(&self, guest: &Guest, name: &str) -> Fact<Found> {
-        if let Some(known) = self.found.borrow().get(name) {
-            return Ok(known.clone());
-        }
-        let found = self.follow(guest, name)?;
-        self.found.borrow_mut().insert(name.to_owned(), found.clone());
-        Ok(found)
+        self.found.get_or_init(name.to_owned(), |name| self.follow(guest, name))
     }
 
     fn follow(&self, guest: &Guest, name: &str) -> Fact<Found> {
@@ -206,12 +200,8 @@ impl UnitFiles {
     /// # Errors
     /// When a file cannot be read.
     pub fn load(&self, guest: &Guest, name: &str) -> Fact<Loaded> {
-        if let Some(known) = self.loaded.borrow().get(name) {
-            return Ok(known.clone());
-        }
-        let loaded = self.read(guest, name)?.map(Rc::new);
-        self.loaded.borrow_mut().insert(name.to_owned(), loaded.clone());
-        Ok(loaded)
+        let read = |name: &String| Ok(self.read(guest, name)?.map(Rc::new));
+        self.loaded.get_or_init(name.to_owned(), read)
     }
 
     fn read(&self, guest: &Guest, name: &str) -> Fact<Option<Unit>> {

@@ -2,12 +2,14 @@
 //! tomorrow and elsewhere.
 
 mod junit;
+mod openmetrics;
 mod outcome;
 mod style;
 mod tap;
 mod text;
 
 pub use junit::junit;
+pub use openmetrics::{Metrics, metrics, openmetrics};
 pub use style::Style;
 pub use tap::tap;
 pub use text::{Words, text};

@@ -25,6 +25,12 @@ pub fn seconds_since_1970() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
 }
 
+/// A time as [`now_rfc3339`] gives it, in seconds since 1970; 0 for what is none.
+pub fn seconds_of_rfc3339(text: &str) -> u64 {
+    let time = text.parse::<Timestamp>().map_or(0, Timestamp::as_second);
+    u64::try_from(time).unwrap_or(0)
+}
+
 /// Measures how long a run takes, on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);

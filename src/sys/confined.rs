@@ -45,9 +45,32 @@ impl Confined {
         Ok(Self { inner, has_openat2: Cell::new(true) })
     }
 
+    /// Confine paths to a directory that is reached through a link of /proc, which has no path of
+    /// its own here.
+    ///
+    /// # Errors
+    /// When it may not be opened.
+    pub fn open_through(link: &str) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(link, flags, Mode::empty())
+            .map_err(|e| Error::errno("open", link, e))?;
+        Ok(Self { inner: pathrs::Root::from_fd(fd), has_openat2: Cell::new(true) })
+    }
+
     /// What a writer needs of it.
     pub fn inner(&self) -> &pathrs::Root {
         &self.inner
+    }
+
+    /// A handle on what a path names, a link at its end not followed; it cannot be read through.
+    ///
+    /// # Errors
+    /// When the path cannot be walked.
+    pub(super) fn handle(&self, path: &GuestPath) -> Result<Option<(OwnedFd, Attributes)>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let Some(fd) = self.open_at(path, flags, "look at")? else { return Ok(None) };
+        let attributes = self.attributes(&fd, path, "look at")?;
+        Ok(Some((fd, attributes)))
     }
 
     /// Open a regular file for reading, once it is known to be one.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::record::{Notes, Record, Whose};
+use super::trace::{self, Question};
 use super::{Error, ErrorKind, Result};
 
 /// The block devices of this machine, or of the one that notes are of, by kernel name.
@@ -53,6 +54,7 @@ impl Devices {
         number: (u32, u32),
         ranges: &[Range<u64>],
     ) -> Result<Vec<(u64, Vec<u8>)>> {
+        trace::asked(|| Question::Device(name.to_owned()));
         match &self.record {
             None => read(name, number, ranges),
             Some((Record::Written(recorder), whose)) => {

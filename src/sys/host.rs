@@ -13,6 +13,9 @@ use rustix::process::{Pid, Signal};
 
 use super::{Error, ErrorKind, Result};
 
+/// Who may connect to the daemon beside root.
+const SOCKET_GROUP: &str = "guestprep";
+
 /// Whether the process may change a guest at all.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -111,6 +114,55 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         fail(&e)
     })
+}
+
+/// As [`write_named`], a file that everybody may read, whatever the umask.
+///
+/// # Errors
+/// What the system says.
+pub fn write_published(path: &Path, content: &[u8]) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(content)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    });
+    // What a reader sees is whole; that it survives a crash of the machine is not needed.
+    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        fail(&e)
+    })
+}
+
+/// Listen on a unix socket at a path, in the place of a daemon that was killed.
+///
+/// # Errors
+/// What the system says, and `AddrInUse` when somebody listens there.
+pub fn listen(path: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    if std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket()) {
+        if UnixStream::connect(path).is_ok() {
+            return Err(std::io::Error::from(std::io::ErrorKind::AddrInUse));
+        }
+        std::fs::remove_file(path)?;
+    }
+    // Nobody else may connect before the mode is what it shall be.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(before);
+    let listener = listener?;
+    if let Ok(Some(group)) = nix::unistd::Group::from_name(SOCKET_GROUP) {
+        std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    }
+    Ok(listener)
 }
 
 /// Whether something has a name that the operator gave, a link to nothing too.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::record::{Notes, Record, Recorder, Space, Whose};
+use super::trace::{self, Question};
 use super::{Address, Devices, Holder, Metadata, Result, Root, addresses, metadata};
 use crate::model::GuestPath;
 
@@ -22,6 +23,8 @@ pub struct Kernel {
     devices: Option<Devices>,
     recorded: Option<Root>,
     record: Option<(Record, Whose)>,
+    /// The process whose mounts are the guest's.
+    view: &'static str,
 }
 
 impl Kernel {
@@ -31,12 +34,26 @@ impl Kernel {
     /// When /proc or /sys cannot be opened.
     pub fn live() -> Result<Self> {
         Ok(Self {
-            proc: Root::open(Path::new("/proc"))?,
-            sys: Root::open(Path::new("/sys"))?,
+            proc: Root::open(Path::new("/proc"))?.of(Space::Proc),
+            sys: Root::open(Path::new("/sys"))?.of(Space::Sys),
             devices: Some(Devices::live()),
             recorded: None,
             record: None,
+            view: "self",
         })
+    }
+
+    /// The same, with the mounts of process 1 in the place of this process's own.
+    ///
+    /// # Errors
+    /// As [`Kernel::live`].
+    pub fn of_init() -> Result<Self> {
+        Ok(Self { view: "1", ..Self::live()? })
+    }
+
+    /// The name below /proc of the process whose mounts are the guest's.
+    pub fn view(&self) -> &'static str {
+        self.view
     }
 
     /// A recorded kernel: a directory with `proc` and `sys` in it.
@@ -45,11 +62,12 @@ impl Kernel {
     /// When either is missing.
     pub fn recorded(path: &Path) -> Result<Self> {
         Ok(Self {
-            proc: Root::open(&path.join("proc"))?,
-            sys: Root::open(&path.join("sys"))?,
+            proc: Root::open(&path.join("proc"))?.of(Space::Proc),
+            sys: Root::open(&path.join("sys"))?.of(Space::Sys),
             devices: None,
             recorded: Some(Root::open(path)?),
             record: None,
+            view: "self",
         })
     }
 
@@ -66,6 +84,7 @@ impl Kernel {
             devices: self.devices.as_ref().map(|_| Devices::with_record(record.clone(), whose)),
             recorded: self.recorded.clone(),
             record: Some((record, whose)),
+            view: self.view,
         }
     }
 
@@ -80,6 +99,7 @@ impl Kernel {
             devices: kernel.is_live.then(|| Devices::with_record(record.clone(), whose)),
             recorded: None,
             record: Some((record, whose)),
+            view: "self",
         })
     }
 
@@ -147,6 +167,7 @@ impl Kernel {
     /// # Errors
     /// What the system says, and a record that cannot be read.
     pub fn addresses(&self) -> Result<Option<Vec<Address>>> {
+        trace::asked(|| Question::Addresses);
         let ask = || match &self.recorded {
             None => addresses::live().map(Some),
             Some(record) => match record.read(&GuestPath::from("/addresses"), LIMIT)? {
@@ -169,6 +190,7 @@ impl Kernel {
     /// # Errors
     /// When it does not answer within a second, and a record that cannot be read.
     pub fn metadata(&self, address: &str) -> Result<Option<Metadata>> {
+        trace::asked(|| Question::Metadata);
         let ask = || match &self.recorded {
             None => metadata::ask(address).map(Some),
             Some(record) => recorded_metadata(record),
@@ -184,6 +206,7 @@ impl Kernel {
     /// The processes that keep a mount busy, given by its `major:minor` and its id in mountinfo;
     /// none on a recorded kernel, whose processes are gone.
     pub fn holders(&self, device: (u32, u32), mount: u32) -> Vec<Holder> {
+        trace::asked(|| Question::Processes);
         let ask = || match self.is_live() {
             true => Holder::of_mount(device, mount),
             false => Vec::new(),

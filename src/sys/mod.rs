@@ -29,21 +29,26 @@ mod root;
 mod runner;
 mod stream;
 mod swap_file;
+pub mod trace;
 mod walk;
+pub mod watch;
 pub mod write;
 
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
 pub use cache::Cache;
-pub use clock::{Deadline, Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
+pub use clock::{
+    Deadline, Stopwatch, now_rfc3339, run_stamp, seconds_of_rfc3339, seconds_since_1970, today,
+};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
 pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, exists, is_root, is_terminal_err, is_terminal_in,
-    is_terminal_out, leave_directory, list_named, machine_state_dir, note_signals, print,
+    is_terminal_out, leave_directory, list_named, listen, machine_state_dir, note_signals, print,
     read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named, write_private,
+    write_published,
 };
 pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::confined::Confined;
 use super::files::{Files, FsUse};
 use super::record::{Notes, Recorder, Recording, Replay, Space};
+use super::trace::{self, Question};
 use super::walk::{Filesystem, Walk};
 use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 use crate::model::{ByteString, GuestPath};
@@ -20,6 +21,8 @@ pub struct Root {
     /// The directory, where there is one: only there can anything be changed.
     directory: Option<Rc<Confined>>,
     path: PathBuf,
+    /// Which files they are.
+    space: Space,
 }
 
 impl Root {
@@ -35,18 +38,36 @@ impl Root {
             return Err(Error::new("open", shown, ErrorKind::NotRegular, "it is not a directory"));
         }
         let directory = Rc::new(Confined::open(&full)?);
-        Ok(Self { files: directory.clone(), directory: Some(directory), path: full })
+        Ok(Self {
+            files: directory.clone(),
+            directory: Some(directory),
+            path: full,
+            space: Space::Root,
+        })
+    }
+
+    /// The root that process 1 has, through its own mounts, where this process lives in a mount
+    /// namespace in which some are hidden or read-only.
+    ///
+    /// # Errors
+    /// Without the right to look at process 1 (CAP_SYS_PTRACE).
+    pub fn of_init() -> Result<Self> {
+        let directory = Rc::new(Confined::open_through("/proc/1/root")?);
+        let files = directory.clone();
+        let path = PathBuf::from("/");
+        Ok(Self { files, directory: Some(directory), path, space: Space::Root })
     }
 
     /// The same root, whose answers a recorder notes. Nothing can be changed through it.
     pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
         let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));
-        Self { files, directory: None, path: self.path.clone() }
+        Self { files, directory: None, path: self.path.clone(), space }
     }
 
     /// A root that answers from notes; nothing of this machine is opened.
     pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
-        Self { files: Rc::new(Replay::new(Rc::clone(notes), space)), directory: None, path }
+        let files = Rc::new(Replay::new(Rc::clone(notes), space));
+        Self { files, directory: None, path, space }
     }
 
     /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
@@ -66,7 +87,18 @@ impl Root {
         for (on, filesystem) in mounts {
             walk.mount(Rc::clone(filesystem), on)?;
         }
-        Ok(Self { files: Rc::new(walk), directory: None, path: path.to_owned() })
+        let files = Rc::new(walk);
+        Ok(Self { files, directory: None, path: path.to_owned(), space: Space::Root })
+    }
+
+    /// The same root as that of other files than a guest's own.
+    pub(super) fn of(mut self, space: Space) -> Self {
+        self.space = space;
+        self
+    }
+
+    fn asked(&self, path: &GuestPath) {
+        trace::asked(|| Question::File(self.space, path.clone()));
     }
 
     /// Where the root lies on this machine.
@@ -87,6 +119,7 @@ impl Root {
     /// # Errors
     /// When the path cannot be walked: no permission, a link loop.
     pub fn stat(&self, path: &GuestPath) -> Result<Option<Attributes>> {
+        self.asked(path);
         self.files.stat(path)
     }
 
@@ -95,6 +128,7 @@ impl Root {
     /// # Errors
     /// As [`Root::stat`].
     pub fn lstat(&self, path: &GuestPath) -> Result<Option<Attributes>> {
+        self.asked(path);
         self.files.lstat(path)
     }
 
@@ -104,6 +138,7 @@ impl Root {
     /// [`ErrorKind::NotRegular`] for anything that is not a regular file (it is not opened),
     /// [`ErrorKind::TooLarge`] beyond `limit` bytes, and what the system says.
     pub fn read(&self, path: &GuestPath, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.asked(path);
         self.files.read(path, limit)
     }
 
@@ -112,6 +147,7 @@ impl Root {
     /// # Errors
     /// As [`Root::read`].
     pub fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
+        self.asked(path);
         self.files.open_stream(path, limit)
     }
 
@@ -120,6 +156,7 @@ impl Root {
     /// # Errors
     /// When it cannot be opened.
     pub fn stamp(&self, path: &GuestPath) -> Result<Option<Stamp>> {
+        self.asked(path);
         self.files.stamp(path)
     }
 
@@ -128,6 +165,7 @@ impl Root {
     /// # Errors
     /// As [`Root::stat`].
     pub fn read_link(&self, path: &GuestPath) -> Result<Option<Vec<u8>>> {
+        self.asked(path);
         self.files.read_link(path)
     }
 
@@ -136,6 +174,7 @@ impl Root {
     /// # Errors
     /// When it is not a directory or holds an absurd number of names.
     pub fn list(&self, path: &GuestPath) -> Result<Option<Vec<Vec<u8>>>> {
+        trace::asked(|| Question::Names(self.space, path.clone()));
         self.files.list(path)
     }
 
@@ -147,6 +186,7 @@ impl Root {
     /// # Errors
     /// When neither way may be gone.
     pub fn flags(&self, path: &GuestPath) -> Result<Option<InodeFlags>> {
+        self.asked(path);
         self.files.flags(path)
     }
 
@@ -155,6 +195,7 @@ impl Root {
     /// # Errors
     /// When the file may not be opened.
     pub fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>> {
+        self.asked(path);
         self.files.xattr(path, name)
     }
 
@@ -163,6 +204,7 @@ impl Root {
     /// # Errors
     /// What statvfs says.
     pub fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {
+        trace::asked(|| Question::FreeSpace(path.clone()));
         self.files.fs_use(path)
     }
 }

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::record::{Notes, Record, Recorder};
+use super::trace::{self, Question};
 use super::{Deadline, Error, ErrorKind, Result};
 use crate::model::ByteString;
 
@@ -92,6 +93,8 @@ impl Runner {
     /// [`Output`].
     pub fn run<S: AsRef<OsStr>>(&self, argv: &[S], limit: Duration) -> Result<Output> {
         let argv: Vec<&OsStr> = argv.iter().map(AsRef::as_ref).collect();
+        let program = argv.first().map(|program| program.to_string_lossy().into_owned());
+        trace::asked(|| Question::Command(program.unwrap_or_default()));
         match &self.record {
             None => self.run_here(&argv, limit),
             Some(record) => {

@@ -1,0 +1,98 @@
+//! Changes on behalf of a client, the lease that ends them, and what came back meanwhile.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::client::Daemon;
+use crate::common::command::{Done, run, until};
+use crate::common::live;
+
+const ALLOWED: &str = "[daemon]\nallow-changes = true\n";
+
+#[test]
+fn nobody_changes_the_guest_who_may_not() {
+    live::alone(&["python3"], |live| {
+        live.data();
+        let daemon = Daemon::start(live, "");
+        let refused = daemon.post("/v1/prepare", "");
+        assert_eq!(refused.status, 403, "{refused:?}");
+        assert!(refused.body.contains("allow-changes"), "{refused:?}");
+        assert_eq!(daemon.post("/v1/rollback", "").status, 403);
+        drop(daemon);
+
+        let daemon = Daemon::start(live, ALLOWED);
+        let before = live.state();
+        let socket = live.at("/run/guestprep/guestprep.sock");
+        run(&["chmod", "666", &socket]);
+        // Somebody who may connect, and is not root.
+        for directory in std::path::Path::new(&socket).ancestors().skip(1) {
+            run(&["chmod", "o+x", directory.to_str().unwrap()]);
+        }
+        let post = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
+                    s.sendall(b'POST /v1/prepare HTTP/1.1\\r\\nhost: x\\r\\ncontent-length: 0\\r\\n\\r\\n')\n\
+                    print(s.recv(4096).decode())";
+        let mut nobody = Command::new("python3");
+        nobody.args(["-c", post, &socket]).uid(65534).gid(65534);
+        let done = Done::of(nobody.output().unwrap()).exits(0).says("403").says("only root");
+        drop(done);
+        assert_eq!(daemon.post("/v1/prepare", "{\"lease\": 1}").status, 400);
+        assert_eq!(daemon.post("/v1/prepare", "{\"lease_seconds\": 0}").status, 400);
+        assert_eq!(daemon.post("/v1/rollback", "").status, 400);
+        assert_eq!(live.state(), before);
+    });
+}
+
+#[test]
+fn a_lease_ends_by_itself_and_what_comes_back_is_named() {
+    live::alone(&[], |live| {
+        let disk = live.data();
+        let daemon = Daemon::start(live, ALLOWED);
+        let before = live.state();
+        assert!(daemon.is_blocked_by("data-disk-mounted"));
+        let done = daemon.post("/v1/prepare", "{\"lease_seconds\": 6}");
+        assert_eq!(done.status, 200, "{done:?}");
+        let run = done.json()["run"].as_str().unwrap().to_owned();
+        assert_eq!(daemon.readiness()["verdict"], "ready", "{}", daemon.get("/v1/report").body);
+        assert_eq!(daemon.readiness()["drift"], serde_json::json!([]));
+        assert_eq!(daemon.post("/v1/prepare", "").status, 409);
+
+        live.chroot(&["mount", "-o", "noatime", &disk.device, "/data"]).exits(0);
+        until("what came back is named", || daemon.readiness()["drift"] != serde_json::json!([]));
+        let drift = &daemon.readiness()["drift"][0];
+        assert_eq!(
+            (&drift["check"], &drift["run"]),
+            (&"data-disk-mounted".into(), &run.as_str().into())
+        );
+        live.guestprep(&["status"]).exits(1).says("came back at").says("data-disk-mounted");
+        live.chroot(&["umount", "/data"]).exits(0);
+        until("it is gone again", || daemon.readiness()["drift"] == serde_json::json!([]));
+
+        // Killed, the next one ends it: the lease is in the journal.
+        daemon.running.signal("KILL");
+        drop(daemon);
+        let daemon = Daemon::start(live, ALLOWED);
+        until("the lease has ended", || daemon.is_blocked_by("data-disk-mounted"));
+        assert_eq!(live.state(), before);
+        live.guestprep(&["runs"]).exits(0).says(&run).says("rolled back");
+    });
+}
+
+#[test]
+fn a_run_of_the_command_line_is_guarded_too() {
+    live::alone(&[], |live| {
+        live.data();
+        let daemon = Daemon::start(live, "");
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        until("it is ready", || daemon.readiness()["verdict"] == "ready");
+        let fstab = fs::read_to_string(live.root.join("etc/fstab")).unwrap();
+        let parked = fstab.lines().find(|line| line.contains("/data")).unwrap();
+        let line = parked.rsplit_once("] ").unwrap().1;
+        live.append_fstab(&format!("{line}\n"));
+        until("what came back is named", || {
+            daemon.readiness()["drift"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|drift| drift["check"] == "fstab-data-disk"))
+        });
+    });
+}
