@@ -17,7 +17,8 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("parse", vec![]),
         ("sys", vec!["model"]),
         ("guest", vec!["model", "parse", "sys"]),
-        ("probe", vec!["model", "parse", "guest"]),
+        ("secrets", vec!["model", "parse", "sys", "guest"]),
+        ("probe", vec!["model", "parse", "guest", "secrets"]),
         ("catalog", vec!["model", "parse", "guest", "probe"]),
         ("engine", vec!["model", "sys", "guest", "probe", "catalog"]),
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
@@ -25,7 +26,8 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         (
             "cli",
             vec![
-                "model", "parse", "sys", "guest", "probe", "catalog", "engine", "change", "report",
+                "model", "parse", "sys", "guest", "secrets", "probe", "catalog", "engine",
+                "change", "report",
             ],
         ),
     ])

@@ -22,6 +22,7 @@ mod prepare;
 mod progress;
 mod rollback;
 mod runs;
+mod scan;
 mod setup;
 mod swap;
 mod target;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Swap(args) => swap::run(&cli, args),
         Command::Kdump(args) => kdump::run(&cli, args),
         Command::Collect(args) => collect::run(&cli, args),
+        Command::Scan(args) => scan::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

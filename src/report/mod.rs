@@ -1,6 +1,7 @@
 //! Renders a report. It sees neither the machine nor the guest, so that a report renders the same
 //! tomorrow and elsewhere.
 
+pub mod sarif;
 mod style;
 mod text;
 

@@ -13,6 +13,7 @@ mod attributes;
 mod cache;
 mod clock;
 mod confined;
+mod contents;
 mod devices;
 mod dir;
 mod error;
@@ -36,14 +37,16 @@ pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
 pub use cache::Cache;
 pub use clock::{Stopwatch, now_rfc3339, run_stamp, seconds_since_1970, today};
+pub use contents::{FirstNames, OpenFile, Piece, Reads, Tally, Wanted};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
 pub use files::FsUse;
 pub use host::{
-    absolute, ask, available_memory, exists, is_root, is_terminal_err, is_terminal_in,
+    absolute, ask, available_memory, be_nice, exists, is_root, is_terminal_err, is_terminal_in,
     is_terminal_out, leave_directory, list_named, machine_state_dir, note_signals, print,
-    read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named, write_private,
+    read_named, refuse_core, remove_named, rename_new, run_in_foreground, say, tell, write_named,
+    write_private,
 };
 pub use image::{Container, Copied, DiskImage, Use};
 pub use kernel::Kernel;

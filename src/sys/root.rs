@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::confined::Confined;
+use super::contents::{self, FirstNames, Reads, Tally, Wanted};
 use super::files::{Files, FsUse};
 use super::record::{Notes, Recorder, Recording, Replay, Space};
 use super::walk::{Filesystem, Walk};
@@ -19,6 +20,8 @@ pub struct Root {
     files: Rc<dyn Files>,
     /// The directory, where there is one: only there can anything be changed.
     directory: Option<Rc<Confined>>,
+    /// The filesystems that are read without being mounted, where that is so.
+    unmounted: Option<Rc<Walk>>,
     path: PathBuf,
 }
 
@@ -35,18 +38,24 @@ impl Root {
             return Err(Error::new("open", shown, ErrorKind::NotRegular, "it is not a directory"));
         }
         let directory = Rc::new(Confined::open(&full)?);
-        Ok(Self { files: directory.clone(), directory: Some(directory), path: full })
+        Ok(Self {
+            files: directory.clone(),
+            directory: Some(directory),
+            unmounted: None,
+            path: full,
+        })
     }
 
     /// The same root, whose answers a recorder notes. Nothing can be changed through it.
     pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
         let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));
-        Self { files, directory: None, path: self.path.clone() }
+        Self { files, directory: None, unmounted: None, path: self.path.clone() }
     }
 
     /// A root that answers from notes; nothing of this machine is opened.
     pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
-        Self { files: Rc::new(Replay::new(Rc::clone(notes), space)), directory: None, path }
+        let files = Rc::new(Replay::new(Rc::clone(notes), space));
+        Self { files, directory: None, unmounted: None, path }
     }
 
     /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
@@ -66,7 +75,13 @@ impl Root {
         for (on, filesystem) in mounts {
             walk.mount(Rc::clone(filesystem), on)?;
         }
-        Ok(Self { files: Rc::new(walk), directory: None, path: path.to_owned() })
+        let walk = Rc::new(walk);
+        Ok(Self {
+            files: walk.clone(),
+            directory: None,
+            unmounted: Some(walk),
+            path: path.to_owned(),
+        })
     }
 
     /// Where the root lies on this machine.
@@ -164,5 +179,40 @@ impl Root {
     /// What statvfs says.
     pub fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {
         self.files.fs_use(path)
+    }
+
+    /// Read every regular file below some directories, with a thread a reader; of filesystems that
+    /// are not mounted with the first reader alone. Nothing is noted of it, and a guest that answers
+    /// from notes has no contents to read.
+    ///
+    /// The answer is the first name, by order, of each file that has several.
+    ///
+    /// # Errors
+    /// When a start cannot be found, and where there are no contents. What else cannot be read is
+    /// told to a reader.
+    pub fn read_contents<R: Reads>(
+        &self,
+        wanted: &Wanted,
+        readers: &mut [R],
+        tally: &Tally,
+        tick: &dyn Fn(),
+    ) -> Result<FirstNames> {
+        match (&self.directory, &self.unmounted, readers) {
+            (Some(directory), _, readers) => {
+                contents::read(directory, wanted, readers, tally, tick)
+            }
+            (None, Some(walk), [first, ..]) => {
+                contents::read_unmounted(walk, wanted, first, tally, tick)
+            }
+            _ => {
+                let cause = "a bundle holds no contents";
+                Err(Error::new("read all of", self.path.display(), ErrorKind::Refused, cause))
+            }
+        }
+    }
+
+    /// Whether its files are read in user space, without being mounted.
+    pub fn is_unmounted(&self) -> bool {
+        self.unmounted.is_some()
     }
 }
