@@ -12,6 +12,7 @@ mod corpus;
 mod examples;
 mod forms;
 mod hostile;
+mod images;
 mod packages;
 mod packed;
 
