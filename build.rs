@@ -12,6 +12,9 @@ use std::{env, fs};
 #[path = "src/catalog/schema.rs"]
 #[allow(dead_code)]
 mod schema;
+#[path = "src/secrets/schema.rs"]
+#[allow(dead_code)]
+mod secrets;
 
 use schema::{
     CheckFile, DefectFile, FaqFile, FixedFile, ProfileFile, QuestionFile, ReleaseFile, RuleFile,
@@ -21,6 +24,7 @@ use schema::{
 fn main() {
     println!("cargo::rerun-if-changed=checks");
     println!("cargo::rerun-if-changed=src/catalog/schema.rs");
+    println!("cargo::rerun-if-changed=src/secrets/schema.rs");
     let mut code = String::new();
     let mut defects = "/// Every known defect, in the order of the table.\n\
         pub const DEFECTS: &[Defect] = &[\n"
@@ -61,10 +65,32 @@ fn main() {
     }
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("secrets.rs"), secret_rules()).expect("OUT_DIR is writable");
     fs::write(out.join("catalogue.rs"), code).expect("OUT_DIR is writable");
     fs::write(out.join("defects.rs"), defects).expect("OUT_DIR is writable");
     fs::write(out.join("releases.rs"), releases).expect("OUT_DIR is writable");
     fs::write(out.join("fixed.rs"), fixed).expect("OUT_DIR is writable");
+}
+
+/// The files of rules as texts: a site's own are read by the same code.
+fn secret_rules() -> String {
+    let mut code = "/// The rules that come with the program, by file name, sorted.\n\
+        static BUILT_IN: &[(&str, &str)] = &[\n"
+        .to_owned();
+    for path in toml_files(Path::new("checks/secrets")) {
+        let file: secrets::RulesFile = read(&path);
+        for rule in &file.rule {
+            let place = format!("{}: {}", path.display(), rule.id);
+            assert!(!rule.positive.is_empty(), "{place} has no positive example");
+            assert!(!rule.negative.is_empty(), "{place} has no negative example");
+            assert!(!rule.references.is_empty(), "{place} does not say where its format is told");
+        }
+        let full = fs::canonicalize(&path).expect("a path that was just read");
+        writeln!(code, "({:?}, include_str!({full:?})),", path.display().to_string())
+            .expect("a String takes all");
+    }
+    code.push_str("];\n");
+    code
 }
 
 fn toml_files(directory: &Path) -> Vec<PathBuf> {

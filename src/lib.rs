@@ -9,6 +9,7 @@
 //! | [`parse`] | bytes in, values out: pure, lossless, never a panic |
 //! | [`sys`] | the only door to the machine: confined files, the kernel, commands, devices |
 //! | [`guest`] | what the guest is: facts, each computed once and kept |
+//! | [`secrets`] | the content scan: rules as data, one pass, masks and fingerprints |
 //! | [`probe`] | native judgements, one file each, named as the check |
 //! | [`catalog`] | `checks/*.toml`, profiles, the operator's configuration |
 //! | [`engine`] | runs checks, files what they say, gives the verdict |
@@ -23,7 +24,7 @@
 //!
 //! ```text
 //! model <- sys                parse and model import nothing else of ours and do no I/O
-//! model, parse, sys <- guest <- probe <- catalog <- engine <- change
+//! model, parse, sys <- guest <- secrets <- probe <- catalog <- engine <- change
 //! model <- report             a report renders the same tomorrow
 //! all but report <- firstboot
 //! all but firstboot <- daemon
@@ -45,6 +46,7 @@
 //! - A disk image (`guest::image`, over `sys::image`) is looked at read-only and mounted in a
 //!   namespace that ends with the process; only [`cli`] asks for a copy or for the image to be changed.
 //! - Nothing is changed before the disk has the intent, the original and the way back.
+//! - A secret that [`secrets`] found is in no output, log, panic or core, and not in a bundle.
 //! - A check's words stand in its TOML file, in English and Chinese, and nowhere else.
 
 pub mod catalog;
@@ -58,4 +60,5 @@ pub mod model;
 pub mod parse;
 pub mod probe;
 pub mod report;
+pub mod secrets;
 pub mod sys;

@@ -24,6 +24,7 @@ mod prepare;
 mod progress;
 mod rollback;
 mod runs;
+mod scan;
 mod setup;
 mod status;
 mod swap;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Collect(args) => collect::run(&cli, args),
         Command::Daemon(args) => daemon::run(&cli, args),
         Command::Status(args) => status::run(&cli, args),
+        Command::Scan(args) => scan::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

@@ -19,6 +19,13 @@ impl Progress {
         Self { what, bar: OnceCell::new() }
     }
 
+    /// Change what the line calls the work.
+    pub fn name(&self, what: String) {
+        if let Some(bar) = self.bar.get() {
+            bar.set_message(what);
+        }
+    }
+
     /// `done` bytes of `of` are done.
     pub fn at(&self, done: u64, of: u64) {
         let bar = self.bar.get_or_init(|| self.begin(of));

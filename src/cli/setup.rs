@@ -16,6 +16,8 @@ use crate::sys::{self, ErrorKind, Lock};
 const CONFIG: &str = "/etc/guestprep/config.toml";
 /// And its parts, which come after it.
 const CONFIG_PARTS: &str = "/etc/guestprep/conf.d";
+/// And the site's rules for the secret scan.
+const SECRET_RULES: &str = "/etc/guestprep/secrets.d";
 /// No configuration is larger than this.
 const MAX_CONFIG: u64 = 1 << 20;
 
@@ -28,6 +30,7 @@ pub struct Choice {
     select: Selection,
     fail_on: crate::model::Severity,
     language: Language,
+    secret_rules: Vec<(String, String)>,
 }
 
 impl Choice {
@@ -73,7 +76,8 @@ impl Choice {
             skip: find_checks(&args.skip)?,
             category,
         };
-        Ok(Self { config, profile, select, fail_on: args.fail_on.into(), language })
+        let secret_rules = secret_rules()?;
+        Ok(Self { config, profile, select, fail_on: args.fail_on.into(), language, secret_rules })
     }
 
     /// How an audit is to be made.
@@ -108,6 +112,7 @@ impl Choice {
             kdump: self.config.kdump.want.unwrap_or_default(),
             fixed_address: self.config.network.fixed.unwrap_or_default(),
             own_hosts: self.config.network.own_hosts.unwrap_or_default(),
+            secret_rules: self.secret_rules.clone(),
         }
     }
 }
@@ -306,6 +311,15 @@ pub fn config_files(named: Option<&Path>) -> Result<Vec<(PathBuf, String)>, Trou
         files.push((path, text));
     }
     Ok(files)
+}
+
+/// The site's own rules for the secret scan, by name and text of their files.
+pub fn secret_rules() -> Result<Vec<(String, String)>, Trouble> {
+    let mut files = Vec::new();
+    for path in sys::list_named(Path::new(SECRET_RULES), ".toml")? {
+        files.extend(config_files(Some(&path))?);
+    }
+    Ok(files.into_iter().map(|(path, text)| (path.display().to_string(), text)).collect())
 }
 
 fn parse_config(files: &[(PathBuf, String)]) -> Result<Config, Trouble> {

@@ -17,7 +17,9 @@ pub struct Filed {
 
 /// How bad a check is here; `None` when profile or configuration leave it out.
 pub fn declared_severity(spec: &CheckSpec, settings: &Settings) -> Option<Severity> {
-    let of_profile = settings.profile.severity_of(spec)?;
+    // What somebody names with --check is run, whatever the profile is not about.
+    let named = settings.selection.names(spec).then_some(spec.severity);
+    let of_profile = settings.profile.severity_of(spec).or(named)?;
     let Some(own) = settings.config.checks.get(spec.id) else { return Some(of_profile) };
     if own.enabled == Some(false) {
         return None;

@@ -46,9 +46,14 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether a check is among those that are named.
+    fn names(&self, spec: &CheckSpec) -> bool {
+        self.only.iter().any(|id| id.as_str() == spec.id)
+    }
+
     fn takes(&self, spec: &CheckSpec) -> bool {
         let named = |ids: &[CheckId]| ids.iter().any(|id| id.as_str() == spec.id);
-        (self.only.is_empty() || named(&self.only))
+        (self.only.is_empty() || self.names(spec))
             && !named(&self.skip)
             && self.category.is_none_or(|category| category == spec.category)
     }

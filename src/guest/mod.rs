@@ -277,6 +277,11 @@ impl Guest {
         }
     }
 
+    /// Whether a bundle is made of it, or it is one: what a bundle cannot hold is asked of neither.
+    pub fn is_collected(&self) -> bool {
+        self.record.is_some()
+    }
+
     /// Whether what statvfs(2) and /proc/PID say is about it: it is this very machine, or a bundle
     /// of what a machine said of itself; not a fixture.
     pub fn is_running_here(&self) -> bool {

@@ -119,7 +119,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_packed_is_unpacked(
-            contents in proptest::collection::btree_map("[!-~&&[^/\\\\'\"]]{1,150}(/[a-z%0-9]{1,120}){0,3}", proptest::collection::vec(any::<u8>(), 0..3000), 0..8)
+            // Not `.` and `..`, which a tar has no entry of that name for.
+            contents in proptest::collection::btree_map("[!-~&&[^./\\\\'\"]][!-~&&[^/\\\\'\"]]{0,149}(/[a-z%0-9]{1,120}){0,3}", proptest::collection::vec(any::<u8>(), 0..3000), 0..8)
         ) {
             let packed = pack(("0-first", b"{}"), &contents, 12).unwrap();
             let mut unpacked = unpack(&packed).unwrap();

@@ -35,8 +35,8 @@ pub(super) fn ieee_raw(state: u32, bytes: &[u8]) -> u32 {
     update(&IEEE, state, bytes)
 }
 
-/// The CRC-32 of GPT: starts from all ones, inverted at the end.
-pub(super) fn ieee(bytes: &[u8]) -> u32 {
+/// The CRC-32 of GPT and of tokens that carry one: starts from all ones, inverted at the end.
+pub fn ieee(bytes: &[u8]) -> u32 {
     !update(&IEEE, !0, bytes)
 }
 

@@ -6,12 +6,13 @@
 
 pub mod apt_sources;
 pub mod archive;
+pub mod base64;
 pub mod bls;
 pub mod cloud_config;
 pub mod cloud_swap;
 pub mod cpio;
 pub mod crashkernel;
-mod crc;
+pub mod crc;
 pub mod crypttab;
 pub mod ext;
 mod field;

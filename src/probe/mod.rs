@@ -54,6 +54,7 @@ mod root_account_missing;
 mod root_multi_disk;
 mod root_not_growable;
 mod root_read_only;
+mod secret_in_file;
 mod security_package_old;
 mod selinux_unbootable;
 mod services;
@@ -128,6 +129,7 @@ pub const PROBES: &[Probe] = &[
     Probe { id: "root-multi-disk", judge: root_multi_disk::judge },
     Probe { id: "root-not-growable", judge: root_not_growable::judge },
     Probe { id: "root-read-only", judge: root_read_only::judge },
+    Probe { id: "secret-in-file", judge: secret_in_file::judge },
     Probe { id: "security-package-old", judge: security_package_old::judge },
     Probe { id: "selinux-unbootable", judge: selinux_unbootable::judge },
     Probe { id: "shadow-locked", judge: shadow_locked::judge },

@@ -4,6 +4,7 @@
 mod junit;
 mod openmetrics;
 mod outcome;
+pub mod sarif;
 mod style;
 mod tap;
 mod text;

@@ -74,7 +74,7 @@ impl Confined {
     }
 
     /// Open a regular file for reading, once it is known to be one.
-    fn open_regular(&self, path: &GuestPath) -> Result<Option<File>> {
+    pub(super) fn open_regular(&self, path: &GuestPath) -> Result<Option<File>> {
         let Some((_, seen)) = self.resolve(path, "read")? else { return Ok(None) };
         if seen.kind != FileKind::Regular {
             let what = match seen.kind {
@@ -106,7 +106,7 @@ impl Confined {
     }
 
     /// Open a path inside the root; `None` when it names nothing.
-    fn open_at(
+    pub(super) fn open_at(
         &self,
         path: &GuestPath,
         flags: OFlags,

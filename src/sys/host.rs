@@ -36,6 +36,24 @@ pub fn is_terminal_err() -> bool {
     std::io::stderr().is_terminal()
 }
 
+/// Have no core written of this process, whose memory holds what it reads: neither to a file (of no
+/// byte) nor to a program that the kernel would start (core(5)).
+pub fn refuse_core() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Have other processes go first, by so many steps of nice(1).
+///
+/// # Errors
+/// What the system says.
+pub fn be_nice(steps: i32) -> Result<()> {
+    rustix::process::nice(steps)
+        .map(|_| ())
+        .map_err(|e| Error::errno("lower the priority of", "this process", e))
+}
+
 /// Where the journal lies inside a guest.
 pub fn machine_state_dir() -> &'static str {
     "/var/lib/guestprep"

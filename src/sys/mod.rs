@@ -13,6 +13,7 @@ mod attributes;
 mod cache;
 mod clock;
 mod confined;
+mod contents;
 mod devices;
 mod dir;
 mod error;
@@ -40,15 +41,16 @@ pub use cache::Cache;
 pub use clock::{
     Deadline, Stopwatch, now_rfc3339, run_stamp, seconds_of_rfc3339, seconds_since_1970, today,
 };
+pub use contents::{FirstNames, OpenFile, Piece, Reads, Tally, Wanted};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
 pub use files::FsUse;
 pub use host::{
-    absolute, ask, available_memory, exists, is_root, is_terminal_err, is_terminal_in,
+    absolute, ask, available_memory, be_nice, exists, is_root, is_terminal_err, is_terminal_in,
     is_terminal_out, leave_directory, list_named, listen, machine_state_dir, note_signals, print,
-    read_named, remove_named, rename_new, run_in_foreground, say, tell, write_named, write_private,
-    write_published,
+    read_named, refuse_core, remove_named, rename_new, run_in_foreground, say, tell, write_named,
+    write_private, write_published,
 };
 pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::confined::Confined;
+use super::contents::{self, FirstNames, Reads, Tally, Wanted};
 use super::files::{Files, FsUse};
 use super::record::{Notes, Recorder, Recording, Replay, Space};
 use super::trace::{self, Question};
@@ -20,6 +21,8 @@ pub struct Root {
     files: Rc<dyn Files>,
     /// The directory, where there is one: only there can anything be changed.
     directory: Option<Rc<Confined>>,
+    /// The filesystems that are read without being mounted, where that is so.
+    unmounted: Option<Rc<Walk>>,
     path: PathBuf,
     /// Which files they are.
     space: Space,
@@ -41,6 +44,7 @@ impl Root {
         Ok(Self {
             files: directory.clone(),
             directory: Some(directory),
+            unmounted: None,
             path: full,
             space: Space::Root,
         })
@@ -55,19 +59,20 @@ impl Root {
         let directory = Rc::new(Confined::open_through("/proc/1/root")?);
         let files = directory.clone();
         let path = PathBuf::from("/");
-        Ok(Self { files, directory: Some(directory), path, space: Space::Root })
+        let directory = Some(directory);
+        Ok(Self { files, directory, unmounted: None, path, space: Space::Root })
     }
 
     /// The same root, whose answers a recorder notes. Nothing can be changed through it.
     pub fn recorded_by(&self, recorder: &Recorder, space: Space) -> Self {
         let files = Rc::new(Recording::new(Rc::clone(&self.files), recorder.clone(), space));
-        Self { files, directory: None, path: self.path.clone(), space }
+        Self { files, directory: None, unmounted: None, path: self.path.clone(), space }
     }
 
     /// A root that answers from notes; nothing of this machine is opened.
     pub fn replayed(notes: &Rc<Notes>, space: Space, path: PathBuf) -> Self {
         let files = Rc::new(Replay::new(Rc::clone(notes), space));
-        Self { files, directory: None, path, space }
+        Self { files, directory: None, unmounted: None, path, space }
     }
 
     /// A guest's root in filesystems that are read without being mounted: the first is `/`, each
@@ -87,8 +92,14 @@ impl Root {
         for (on, filesystem) in mounts {
             walk.mount(Rc::clone(filesystem), on)?;
         }
-        let files = Rc::new(walk);
-        Ok(Self { files, directory: None, path: path.to_owned(), space: Space::Root })
+        let walk = Rc::new(walk);
+        Ok(Self {
+            files: walk.clone(),
+            directory: None,
+            unmounted: Some(walk),
+            path: path.to_owned(),
+            space: Space::Root,
+        })
     }
 
     /// The same root as that of other files than a guest's own.
@@ -206,5 +217,40 @@ impl Root {
     pub fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {
         trace::asked(|| Question::FreeSpace(path.clone()));
         self.files.fs_use(path)
+    }
+
+    /// Read every regular file below some directories, with a thread a reader; of filesystems that
+    /// are not mounted with the first reader alone. Nothing is noted of it, and a guest that answers
+    /// from notes has no contents to read.
+    ///
+    /// The answer is the first name, by order, of each file that has several.
+    ///
+    /// # Errors
+    /// When a start cannot be found, and where there are no contents. What else cannot be read is
+    /// told to a reader.
+    pub fn read_contents<R: Reads>(
+        &self,
+        wanted: &Wanted,
+        readers: &mut [R],
+        tally: &Tally,
+        tick: &dyn Fn(),
+    ) -> Result<FirstNames> {
+        match (&self.directory, &self.unmounted, readers) {
+            (Some(directory), _, readers) => {
+                contents::read(directory, wanted, readers, tally, tick)
+            }
+            (None, Some(walk), [first, ..]) => {
+                contents::read_unmounted(walk, wanted, first, tally, tick)
+            }
+            _ => {
+                let cause = "a bundle holds no contents";
+                Err(Error::new("read all of", self.path.display(), ErrorKind::Refused, cause))
+            }
+        }
+    }
+
+    /// Whether its files are read in user space, without being mounted.
+    pub fn is_unmounted(&self) -> bool {
+        self.unmounted.is_some()
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct Walk {
 
 /// An inode of one of the filesystems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Node {
+pub(super) struct Node {
     filesystem: usize,
     inode: u64,
 }
@@ -94,7 +94,7 @@ impl Walk {
         Ok(true)
     }
 
-    fn of(&self, node: Node) -> &dyn Filesystem {
+    pub(super) fn of(&self, node: Node) -> &dyn Filesystem {
         self.filesystems[node.filesystem].as_ref()
     }
 
@@ -106,14 +106,25 @@ impl Walk {
         node
     }
 
-    fn attributes(&self, node: Node) -> Answer<Attributes> {
+    pub(super) fn attributes(&self, node: Node) -> Answer<Attributes> {
         let mut attributes = self.of(node).attributes(node.inode)?;
         attributes.device = node.filesystem as u64;
         Ok(attributes)
     }
 
+    /// What is seen in a directory, at most so many names.
+    pub(super) fn children(&self, node: Node, limit: usize) -> Answer<Vec<(Vec<u8>, Node)>> {
+        let mut children = Vec::new();
+        for name in self.of(node).names(node.inode, limit)? {
+            if let Some(inode) = self.of(node).child(node.inode, &name)? {
+                children.push((name, self.covered(Node { filesystem: node.filesystem, inode })));
+            }
+        }
+        Ok(children)
+    }
+
     /// The node that a path names; `None` when it names nothing.
-    fn resolve(
+    pub(super) fn resolve(
         &self,
         path: &GuestPath,
         follows: bool,
