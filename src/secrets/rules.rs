@@ -5,9 +5,9 @@ use std::fmt;
 
 use aho_corasick::packed;
 use regex_automata::meta::{BuildError, Cache, Config, Regex};
-use regex_automata::util::captures::Captures;
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, MatchKind, PatternID, PatternSet, Span};
+use regex_automata::{Anchored, Input, MatchKind, PatternSet, Span};
 
 use super::finding::Secret;
 use super::schema::{AllowFile, RuleFile, RulesFile, WaiveFile};
@@ -34,10 +34,13 @@ pub struct Rule {
     pub references: Vec<String>,
     pub(super) binary: bool,
     pub(super) guessable: bool,
+    /// The pattern alone, which tells where the secret lies in a match: of all patterns in one, every
+    /// state would carry the groups of every other.
+    exact: Regex,
+    literals: Vec<Vec<u8>>,
     entropy: f64,
     validator: Option<Validator>,
     paths: Vec<String>,
-    secret_group: Option<usize>,
 }
 
 /// Why rules cannot be used.
@@ -66,7 +69,6 @@ pub struct Rules {
 #[derive(Debug)]
 pub(super) struct Scratch {
     cache: Cache,
-    captures: Captures,
 }
 
 /// What was matched.
@@ -129,12 +131,13 @@ impl Rules {
             reason: e.to_string(),
         };
         let patterns: Vec<&str> = all.rule.iter().map(|rule| rule.pattern.as_str()).collect();
-        let regex = regex_of(&patterns).map_err(|e| fail("the patterns", &e))?;
-        let mut literals: Vec<Vec<u8>> = all.rule.iter().flat_map(literals).collect();
-        literals.sort();
-        literals.dedup();
+        let regex = build(&patterns, Regex::config().which_captures(WhichCaptures::Implicit))
+            .map_err(|e| fail("the patterns", &e))?;
+        let mut keywords: Vec<Vec<u8>> = all.rule.iter().flat_map(literals).collect();
+        keywords.sort();
+        keywords.dedup();
         // What shares its first bytes shares a bucket, and stops the search once.
-        let passes = literals
+        let passes = keywords
             .chunks(LITERALS_A_PASS)
             .map(|chunk| {
                 packed::Searcher::new(chunk)
@@ -148,12 +151,12 @@ impl Rules {
             paths.extend(of_paths.iter().map(|pattern| (pattern.clone(), rules.clone())));
         }
         let mut rules = Vec::new();
-        for (at, rule) in all.rule.into_iter().enumerate() {
-            secrets.extend(rule.allow.into_iter().map(|pattern| (pattern, vec![rule.id.clone()])));
+        for rule in all.rule {
+            secrets.extend(rule.allow.iter().map(|row| (row.clone(), vec![rule.id.clone()])));
             let validator = rule.validator.as_deref().map(Validator::named).transpose();
-            let pattern = PatternID::new(at).map_err(|e| fail(&rule.id, &e))?;
             rules.push(Rule {
-                secret_group: regex.group_info().to_index(pattern, "secret"),
+                exact: regex_of(&[&rule.pattern]).map_err(|e| fail(&rule.id, &e))?,
+                literals: literals(&rule),
                 validator: validator.map_err(|e| fail(&rule.id, &e))?,
                 id: rule.id,
                 en: rule.en,
@@ -193,7 +196,7 @@ impl Rules {
     }
 
     pub(super) fn scratch(&self) -> Scratch {
-        Scratch { cache: self.regex.create_cache(), captures: self.regex.create_captures() }
+        Scratch { cache: self.regex.create_cache() }
     }
 
     /// Tell every place in a range of a text where a secret could begin, pass by pass.
@@ -225,31 +228,15 @@ impl Rules {
     ) -> Option<Match> {
         let end = text.len().min(at + REACH);
         let input = Input::new(text).span(at..end).anchored(Anchored::Yes);
-        let half = self.regex.search_half_with(&mut scratch.cache, &input)?;
-        let first = half.pattern();
-        if let Some(found) = self.accepts(scratch, input, first, file) {
-            return Some(found);
-        }
+        let first = self.regex.search_half_with(&mut scratch.cache, &input)?.pattern().as_usize();
         // What the first of them refuses another may be right about.
-        let others =
-            (first.as_usize() + 1..self.rules.len()).filter_map(|at| PatternID::new(at).ok());
-        for pattern in others {
-            let input = Input::new(text).span(at..end).anchored(Anchored::Pattern(pattern));
-            if let Some(found) = self.accepts(scratch, input, pattern, file) {
-                return Some(found);
-            }
-        }
-        None
+        (first..self.rules.len())
+            .filter(|rule| *rule == first || self.rules[*rule].may_begin(&text[at..end]))
+            .find_map(|rule| self.accepts(rule, &input, file))
     }
 
-    fn accepts(
-        &self,
-        scratch: &mut Scratch,
-        input: Input,
-        pattern: PatternID,
-        file: &InFile,
-    ) -> Option<Match> {
-        let rule = &self.rules[pattern.as_usize()];
+    fn accepts(&self, at: usize, input: &Input, file: &InFile) -> Option<Match> {
+        let rule = &self.rules[at];
         if !rule.binary && !file.is_text {
             return None;
         }
@@ -258,13 +245,10 @@ impl Rules {
         {
             return None;
         }
-        let input = input.anchored(Anchored::Pattern(pattern));
-        self.regex.search_captures_with(&mut scratch.cache, &input, &mut scratch.captures);
-        let whole = scratch.captures.get_match()?.span();
-        let span = match rule.secret_group {
-            Some(group) => scratch.captures.get_group(group)?,
-            None => whole,
-        };
+        let mut captures = rule.exact.create_captures();
+        rule.exact.captures(input.clone(), &mut captures);
+        let whole = captures.get_match()?.span();
+        let span = captures.get_group_by_name("secret").unwrap_or(whole);
         let secret = Secret::new(&input.haystack()[span]);
         if rule.entropy > 0.0 && entropy(secret.bytes()) < rule.entropy
             || self.secrets.allows(secret.bytes(), rule)
@@ -274,7 +258,14 @@ impl Rules {
         {
             return None;
         }
-        Some(Match { rule: pattern.as_usize(), secret: span, end: whole.end })
+        Some(Match { rule: at, secret: span, end: whole.end })
+    }
+}
+
+impl Rule {
+    /// Whether one of its literals stands at the beginning of a text.
+    fn may_begin(&self, text: &[u8]) -> bool {
+        self.literals.iter().any(|literal| text.starts_with(literal))
     }
 }
 

@@ -177,7 +177,7 @@ fn is_jwt(token: &[u8]) -> bool {
 }
 
 /// Words that stand where a password would, and are none.
-const PLACEHOLDERS: [&[u8]; 34] = [
+const PLACEHOLDERS: &[&[u8]] = &[
     b"password",
     b"passwd",
     b"passphrase",
@@ -212,6 +212,12 @@ const PLACEHOLDERS: [&[u8]; 34] = [
     b"mysecret",
     b"false",
     b"true",
+    b"wachtwoord",
+    b"passwort",
+    b"kennwort",
+    b"motdepasse",
+    b"contrase",
+    b"senha",
 ];
 
 /// Whether a word is a password that a person or a machine chose, and not a placeholder, the name of

@@ -145,9 +145,7 @@ impl<'a> OpenFile<'a> {
         match &self.source {
             Source::Descriptor(fd) => {
                 let now = About::of(&rustix::fs::fstat(fd)?);
-                Ok(now.size != self.about.size
-                    || now.modified != self.about.modified
-                    || self.at < self.about.size)
+                Ok(now.size != self.about.size || now.modified != self.about.modified)
             }
             Source::Node(_) => Ok(false),
         }
