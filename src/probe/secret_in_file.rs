@@ -18,8 +18,6 @@ pub fn judge(guest: &Guest) -> Answer {
     let scanned = scan(guest, &rules, &Options::default(), &|_| {})?;
     let findings = scanned.found.iter().map(|found| {
         let line = usize::try_from(found.at.line).unwrap_or(usize::MAX);
-        let (en, zh) =
-            rules.rule(&found.rule).map_or(("", ""), |rule| (rule.en.as_str(), rule.zh.as_str()));
         let inside: Vec<String> = found.at.inside.iter().map(ToString::to_string).collect();
         let subject = if inside.is_empty() {
             Subject::line(&found.at.path, line)
@@ -27,8 +25,6 @@ pub fn judge(guest: &Guest) -> Answer {
             Subject::file(&found.at.path)
         };
         let finding = Finding::new("secret", subject)
-            .with("what", en)
-            .with("what_zh", zh)
             .with("rule", &found.rule)
             .with("mask", &found.mask)
             .with("fingerprint", &found.fingerprint);
