@@ -75,6 +75,7 @@ def wait_for(what: str, so) -> None:
         except (OSError, AssertionError, ValueError):
             pass
         time.sleep(0.05)
+    print(run("guestprep", "audit", check=False))
     raise AssertionError(f"waited in vain until {what}\n" + run("journalctl", "-u", "guestprep", "--no-pager", check=False))
 
 
