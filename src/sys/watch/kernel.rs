@@ -9,15 +9,16 @@ use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType};
 
 use super::Kind;
-use crate::sys::{Error, Result};
+use crate::model::GuestPath;
+use crate::sys::{Attributes, Error, Result, Root};
 
 /// The files that poll(2) tells the changes of (proc_pid_mounts(5), proc_swaps(5)).
-const POLLED: [(&str, Kind); 3] = [
-    ("/proc/self/mountinfo", Kind::Mounts),
-    // The same mounts, but where we live in a namespace of our own.
-    ("/proc/1/mountinfo", Kind::Mounts),
-    ("/proc/swaps", Kind::Swaps),
-];
+const POLLED: [(&str, Kind); 2] =
+    [("/proc/self/mountinfo", Kind::Mounts), ("/proc/swaps", Kind::Swaps)];
+
+/// The mounts of process 1, which are the guest's too where it has the guest's root and we live in a
+/// namespace of our own.
+const OF_INIT: (&str, Kind) = ("/proc/1/mountinfo", Kind::Mounts);
 
 /// The multicast group of the kernel's own uevents; 2 is that of udev.
 const UEVENTS: u32 = 1;
@@ -38,8 +39,8 @@ pub struct KernelEvents {
 }
 
 impl KernelEvents {
-    /// Listen to all that can be listened to.
-    pub fn listen() -> Self {
+    /// Listen to all that can be listened to. `root` is the guest's.
+    pub fn listen(root: &Root) -> Self {
         let mut deaf_to = Vec::new();
         let mut heard = |what: &str, socket: Result<OwnedFd>| match socket {
             Ok(socket) => Some(socket),
@@ -52,6 +53,7 @@ impl KernelEvents {
         let addresses = heard("addresses", socket(None, ADDRESSES));
         let tables = POLLED
             .into_iter()
+            .chain(is_of_init(root).then_some(OF_INIT))
             // A kernel without swap has no such file, and hidepid hides that of process 1.
             .filter_map(|(path, kind)| Some((File::open(path).ok()?, kind)))
             .collect();
@@ -94,6 +96,18 @@ impl KernelEvents {
         }
         kinds
     }
+}
+
+/// Whether process 1 has this root, and mounts that are not this process's.
+fn is_of_init(root: &Root) -> bool {
+    let inode = |about: &Attributes| (about.device, about.inode);
+    let Ok(of_init) = Root::of_init() else { return false };
+    let path = GuestPath::from("/");
+    let (Ok(Some(ours)), Ok(Some(theirs))) = (root.stat(&path), of_init.stat(&path)) else {
+        return false;
+    };
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    inode(&ours) == inode(&theirs) && namespace("self") != namespace("1")
 }
 
 /// `NETLINK_ROUTE` is protocol 0, which has no name of its own here.

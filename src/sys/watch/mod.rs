@@ -167,7 +167,7 @@ impl Watch {
     /// # Errors
     /// When the system gives no inotify.
     pub fn new(root: &Root, waker: Waker) -> Result<Self> {
-        Ok(Self { files: FileWatch::new(root)?, kernel: KernelEvents::listen(), waker })
+        Ok(Self { files: FileWatch::new(root)?, kernel: KernelEvents::listen(root), waker })
     }
 
     /// What cannot be listened to here, one sentence each.
