@@ -63,6 +63,10 @@ class Follower:
             self.text += piece
 
 
+def is_active() -> bool:
+    return run("systemctl", "is-active", "guestprep.service", check=False) == "active"
+
+
 def main_pid() -> int:
     return int(run("systemctl", "show", "-P", "MainPID", "guestprep.service"))
 
@@ -161,6 +165,8 @@ def survives() -> None:
     wait_for("the watchdog has it started again", lambda: main_pid() not in (0, fed) and readiness()["verdict"] == "ready")
     print("the watchdog's expiry survived")
 
+    # A unit that is still being started cannot be reloaded.
+    wait_for("the unit is active", is_active)
     with open("/etc/guestprep/config.toml", encoding="utf-8") as file:
         config = file.read()
     pid = main_pid()
@@ -190,7 +196,7 @@ def as_it_is_packaged() -> None:
 
 
 if __name__ == "__main__":
-    wait_for("the unit is active", lambda: run("systemctl", "is-active", "guestprep.service") == "active")
+    wait_for("the unit is active", is_active)
     forget_the_host()
     configure(without_boot())
     run("systemctl", "reload", "guestprep.service")
