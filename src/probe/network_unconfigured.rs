@@ -107,10 +107,10 @@ fn without_client(network: &Network, scripts: &Scripts) -> Vec<Finding> {
 /// What the kernel calls the first card of a new instance, where that is certain: udev leaves its
 /// name alone (`net.ifnames=0`), and no rule or link file of the guest gives another.
 fn first_card(guest: &Guest, network: &Network) -> Fact<Option<&'static str>> {
-    let is_named = network
-        .connections
-        .iter()
-        .any(|connection| matches!(connection.dialect, Dialect::UdevRule | Dialect::Link));
+    let is_named = network.connections.iter().any(|connection| {
+        matches!(connection.dialect, Dialect::UdevRule | Dialect::Link)
+            && connection.profile.name.is_some()
+    });
     if is_named || !network.doubts.is_empty() {
         return Ok(None);
     }
