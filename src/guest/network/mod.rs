@@ -149,7 +149,11 @@ impl Network {
 
     /// Whether boot puts a profile to use for a card of that name, by itself or below another interface.
     pub fn configures(&self, card: &[u8]) -> bool {
-        self.connections.iter().map(|connection| &connection.profile).any(|profile| {
+        let gives_addresses = |connection: &&Connection| {
+            !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
+        };
+        let connections = self.connections.iter().filter(gives_addresses);
+        connections.map(|connection| &connection.profile).any(|profile| {
             let mut names =
                 profile.name.iter().flat_map(|name| name.split(u8::is_ascii_whitespace));
             profile.at_boot
