@@ -158,10 +158,9 @@ fn sarif_of(scanned: &Scanned, rules: &Rules, language: Language) -> String {
     sarif::document(&told, &found.chain(waived).collect::<Vec<_>>(), &unread)
 }
 
-/// The words of the answer: found, waived, unread, files, trusted.
-const EN: [&str; 4] =
-    ["secrets", "waived", "unread", "files of packages among them as they were installed"];
-const ZH: [&str; 4] = ["个机密", "已豁免", "未能读取", "个文件与软件包安装时一致"];
+/// The words of the answer: waived, unread, trusted.
+const EN: [&str; 3] = ["waived", "unread", "files of packages among them as they were installed"];
+const ZH: [&str; 3] = ["已豁免", "未能读取", "个文件与软件包安装时一致"];
 
 fn text_of(
     scanned: &Scanned,
@@ -185,23 +184,27 @@ fn text_of(
         );
     }
     for (found, why) in &scanned.waived {
-        let line = format!("{}  {}  {}: {why}", words[1], found.at, found.rule);
+        let line = format!("{}  {}  {}: {why}", words[0], found.at, found.rule);
         let _ = writeln!(out, "{}", style.dim(&line));
     }
     for (_, why) in &scanned.unread {
-        let _ = writeln!(out, "{}  {why}", style.unknown(words[2]));
+        let _ = writeln!(out, "{}  {why}", style.unknown(words[1]));
     }
     let size = size_of(scanned.bytes);
-    let _ = write!(out, "{} {}; ", scanned.found.len(), words[0]);
+    let (found, files) = (scanned.found.len(), scanned.files);
     let _ = match language {
-        Language::En => write!(out, "{} files, {size}", scanned.files),
-        Language::Zh => write!(out, "{} 个文件，{size}", scanned.files),
+        Language::En => {
+            let ends = |is_one: bool| if is_one { "" } else { "s" };
+            let (secrets, paths) = (ends(found == 1), ends(files == 1));
+            write!(out, "{found} secret{secrets}; {files} file{paths}, {size}")
+        }
+        Language::Zh => write!(out, "{found} 个机密；{files} 个文件，{size}"),
     };
     if scanned.trusted > 0 {
-        let _ = write!(out, "; {} {}", scanned.trusted, words[3]);
+        let _ = write!(out, "; {} {}", scanned.trusted, words[2]);
     }
     if !scanned.unread.is_empty() {
-        let _ = write!(out, "; {} {}", scanned.unread.len(), words[2]);
+        let _ = write!(out, "; {} {}", scanned.unread.len(), words[1]);
     }
     if reader(guest) == Some(Reader::UserSpace.as_str()) {
         let _ = match language {

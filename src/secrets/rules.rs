@@ -241,7 +241,7 @@ impl Rules {
             return None;
         }
         if !rule.paths.is_empty()
-            && !rule.paths.iter().any(|end| file.path.ends_with(end.as_bytes()))
+            && !rule.paths.iter().any(|end| file.name.ends_with(end.as_bytes()))
         {
             return None;
         }
@@ -301,7 +301,11 @@ impl Allowed {
 /// What matters of the file that a text is from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFile<'a> {
+    /// Its path in the guest.
     pub path: &'a [u8],
+    /// The name that the text itself has: of a member of an archive its own, of what is compressed the
+    /// one that it unpacks to.
+    pub name: &'a [u8],
     pub is_text: bool,
 }
 

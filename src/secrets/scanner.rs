@@ -55,6 +55,15 @@ struct Place<'a> {
     inode: Option<(u64, u64)>,
 }
 
+impl Place<'_> {
+    /// The name that the text itself has.
+    fn name(&self) -> &[u8] {
+        let name = self.inside.last().map_or(self.path, ByteString::as_bytes);
+        let compressed = [&b".gz"[..], b".xz", b".zst", b".bz2"];
+        compressed.iter().find_map(|suffix| name.strip_suffix(*suffix)).unwrap_or(name)
+    }
+}
+
 /// Something that is read piece by piece.
 trait Source {
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<Piece>;
@@ -225,7 +234,7 @@ impl<'r> Scanner<'r> {
     ) -> io::Result<()> {
         let Self { rules, scratch, buffer, window, .. } = self;
         let text = &buffer[..filled];
-        let file = InFile { path: place.path, is_text };
+        let file = InFile { path: place.path, name: place.name(), is_text };
         window.clear();
         rules.candidates(text, Span::from(range), |at| {
             match rules.matches(scratch, text, at, &file) {

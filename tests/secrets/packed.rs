@@ -54,6 +54,23 @@ with zipfile.ZipFile(\"stored.zip\", \"w\") as z: z.write(\"plain.txt\")'
     assert_eq!(got, wanted);
 }
 
+/// A rule that is for configuration goes by the name that a text has inside.
+#[test]
+fn a_member_is_known_by_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("app")).unwrap();
+    fs::write(root.join("app/.env"), "DB_PASSWORD=r4bbit-Hole7\n").unwrap();
+    fs::write(root.join("notes"), "DB_PASSWORD=r4bbit-Hole7\n").unwrap();
+    shell(
+        root,
+        "tar -czf app.tar.gz app notes; gzip -k app/.env; xz -k notes; rm -r notes; mv app/.env.gz .env.gz",
+    );
+    let mut got = places(&scan_tree(root));
+    got.sort();
+    assert_eq!(got, ["/.env.gz:1:13", "/app.tar.gz!app/.env:1:13", "/app/.env:1:13"]);
+}
+
 /// A secret at every offset about the end of a window is found once.
 #[test]
 fn a_window_has_no_seam() {
