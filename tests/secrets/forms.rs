@@ -23,7 +23,7 @@ fn exit_codes_say_it() {
     let folder = tree();
     let shown = folder.path().to_str().unwrap();
     guestprep(&["scan", "--root", shown]).exits(1).says("/etc/token:2:3  github-token");
-    guestprep(&["scan", "--root", shown, "/home"]).exits(1).says("1 secrets; 1 files");
+    guestprep(&["scan", "--root", shown, "/home"]).exits(1).says("1 secret; 1 file,");
     guestprep(&["scan", "--root", shown, "--rule", "jwt"]).exits(0).says("0 secrets; 2 files");
     guestprep(&["scan", "--root", shown, "--rule", "nothing"])
         .exits(2)
