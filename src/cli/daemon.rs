@@ -4,6 +4,7 @@ use super::args::{Cli, DaemonArgs, FailOn, SelectArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
 use crate::daemon::{self, DaemonError, Orders};
+use crate::model::Policy;
 use crate::sys;
 
 pub fn run(cli: &Cli, args: &DaemonArgs) -> Outcome {
@@ -21,7 +22,7 @@ pub fn run(cli: &Cli, args: &DaemonArgs) -> Outcome {
             fail_on: FailOn::Blocker,
         };
         let choice = Choice::in_language(language, &select).map_err(|e| e.to_string())?;
-        let policy = choice.policy(None);
+        let policy = Policy { leaves_contents: true, ..choice.policy(None) };
         Ok(Orders {
             policy,
             profile: choice.profile,

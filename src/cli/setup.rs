@@ -41,7 +41,9 @@ impl Choice {
 
     /// As [`Choice::read`], in a language that is known already.
     pub fn in_language(language: Language, args: &SelectArgs) -> Result<Self, Trouble> {
-        Self::of(language, args, &config_files(args.config.as_deref())?)
+        let mut choice = Self::of(language, args, &config_files(args.config.as_deref())?)?;
+        choice.secret_rules = secret_rules()?;
+        Ok(choice)
     }
 
     /// As [`Choice::read`], for a bundle, which brings the configuration that it was made with:
@@ -62,6 +64,7 @@ impl Choice {
         Ok(choice)
     }
 
+    /// Without the site's rules of the secret scan.
     fn of(
         language: Language,
         args: &SelectArgs,
@@ -76,8 +79,8 @@ impl Choice {
             skip: find_checks(&args.skip)?,
             category,
         };
-        let secret_rules = secret_rules()?;
-        Ok(Self { config, profile, select, fail_on: args.fail_on.into(), language, secret_rules })
+        let (fail_on, secret_rules) = (args.fail_on.into(), Vec::new());
+        Ok(Self { config, profile, select, fail_on, language, secret_rules })
     }
 
     /// How an audit is to be made.
@@ -112,6 +115,7 @@ impl Choice {
             kdump: self.config.kdump.want.unwrap_or_default(),
             fixed_address: self.config.network.fixed.unwrap_or_default(),
             own_hosts: self.config.network.own_hosts.unwrap_or_default(),
+            leaves_contents: false,
             secret_rules: self.secret_rules.clone(),
         }
     }

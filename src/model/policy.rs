@@ -36,6 +36,9 @@ pub struct Policy {
     pub mitigations: MitigationsPolicy,
     /// The site's own rules for the secret scan: names and texts of their files.
     pub secret_rules: Vec<(String, String)>,
+    /// Whether every file may be left unread that no check but the secret scan asks for: by who judges
+    /// again and again, as the daemon does.
+    pub leaves_contents: bool,
 }
 
 /// `[network] static`.

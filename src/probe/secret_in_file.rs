@@ -13,6 +13,10 @@ pub fn judge(guest: &Guest) -> Answer {
         let why = "a bundle holds no contents of files; `guestprep scan` looks on the guest itself";
         return Err(Unknown(why.to_owned()));
     }
+    if guest.policy().leaves_contents {
+        let why = "the daemon does not read every file; `guestprep audit` and `guestprep scan` do";
+        return Err(Unknown(why.to_owned()));
+    }
     let rules = Rules::with_site(&guest.policy().secret_rules, &[])
         .map_err(|error| Unknown(error.to_string()))?;
     let scanned = scan(guest, &rules, &Options::default(), &|_| {})?;

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use guestprep::catalog::{self, Config, Language};
+use guestprep::engine::{self, Selection, Settings};
 use guestprep::guest::Guest;
-use guestprep::model::Policy;
+use guestprep::model::{Policy, Severity, VerdictName};
 use guestprep::secrets::{Options, Rules, scan};
 
 use super::{guestprep, scan_tree, token};
@@ -162,4 +164,24 @@ fn the_check_is_for_what_is_shared() {
     let bad = Some(("fail".into(), "blocker".into()));
     assert_eq!(verdict(&["--profile", "share"]), bad);
     assert_eq!(verdict(&["--check", "secret-in-file"]), bad);
+}
+
+/// Who judges at every change does not read every file at every change, and says so: a guest that is to
+/// be shared is never READY by it.
+#[test]
+fn the_daemon_leaves_the_check_to_others() {
+    let policy = Policy { leaves_contents: true, ..Policy::default() };
+    let folder = tree();
+    let guest = Guest::tree(folder.path(), policy).unwrap();
+    let config = Config::default();
+    let settings = Settings {
+        profile: catalog::profile("share").unwrap(),
+        config: &config,
+        language: Language::En,
+        fail_on: Severity::Blocker,
+        selection: Selection { only: vec!["secret-in-file".into()], ..Selection::default() },
+    };
+    let report = engine::audit(&guest, &settings).report;
+    assert_eq!(report.checks[0].verdict, VerdictName::Unknown);
+    assert!(report.checks[0].reason.as_deref().unwrap().contains("guestprep scan"));
 }
