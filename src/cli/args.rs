@@ -727,11 +727,11 @@ pub struct GenerateArgs {
 pub enum Generated {
     /// Print checks/README.md: every check, and the questions that they answer
     Catalogue,
-    /// Write the man pages, one a command
+    /// Print guestprep(1), or write the man pages, one a command
     Man {
-        /// The directory that they go to
+        /// Write every page, to this directory
         #[arg(short, long, value_name = "DIR")]
-        output: PathBuf,
+        output: Option<PathBuf>,
     },
     /// Print what completes the command line in a shell
     Completions {

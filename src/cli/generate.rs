@@ -25,7 +25,7 @@ const CATEGORIES: [(Category, &str); 7] = [
 pub fn run(_cli: &Cli, args: &GenerateArgs) -> Outcome {
     match &args.what {
         Generated::Catalogue => sys::print(catalogue().as_bytes())?,
-        Generated::Man { output } => man(output)?,
+        Generated::Man { output } => man(output.as_deref())?,
         Generated::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "guestprep", &mut text);
@@ -35,14 +35,28 @@ pub fn run(_cli: &Cli, args: &GenerateArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// guestprep(1), and a page for every command: guestprep-audit(1), guestprep-swap-on(1).
-fn man(directory: &Path) -> sys::Result<()> {
+/// guestprep(1), and where there is a directory a page for every command in it: guestprep-audit(1),
+/// guestprep-swap-on(1).
+fn man(directory: Option<&Path>) -> sys::Result<()> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    pages(&command, "guestprep", directory)
+    match directory {
+        Some(directory) => pages(&command, "guestprep", directory),
+        None => sys::print(&page(&command, "guestprep", "standard output")?),
+    }
 }
 
 fn pages(command: &clap::Command, name: &str, directory: &Path) -> sys::Result<()> {
+    let text = page(command, name, &directory.display().to_string())?;
+    sys::write_named(&directory.join(format!("{name}.1")), &text)?;
+    for part in command.get_subcommands().filter(|part| !part.is_hide_set()) {
+        pages(part, &format!("{name}-{}", part.get_name()), directory)?;
+    }
+    Ok(())
+}
+
+/// A page of a command, for a place that a message names.
+fn page(command: &clap::Command, name: &str, to: &str) -> sys::Result<Vec<u8>> {
     // The date of a page would make every build another one.
     let page = clap_mangen::Man::new(command.clone())
         .title(name)
@@ -50,14 +64,9 @@ fn pages(command: &clap::Command, name: &str, directory: &Path) -> sys::Result<(
         .source(concat!("guestprep ", env!("CARGO_PKG_VERSION")))
         .manual("guestprep");
     let mut text = Vec::new();
-    page.render(&mut text).map_err(|error| {
-        sys::Error::new("write", directory.display(), sys::ErrorKind::Other, error)
-    })?;
-    sys::write_named(&directory.join(format!("{name}.1")), &text)?;
-    for part in command.get_subcommands().filter(|part| !part.is_hide_set()) {
-        pages(part, &format!("{name}-{}", part.get_name()), directory)?;
-    }
-    Ok(())
+    page.render(&mut text)
+        .map_err(|error| sys::Error::new("write", to, sys::ErrorKind::Other, error))?;
+    Ok(text)
 }
 
 /// `checks/README.md`.
