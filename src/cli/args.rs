@@ -1,11 +1,17 @@
 //! What can be typed.
 
+mod scan;
+mod standing;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Severity;
+
+pub use scan::{ScanArgs, ScanFormat};
+pub use standing::{DaemonArgs, FirstBootArgs, StatusArgs};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -32,32 +38,6 @@ with `tar --zstd -tf FILE` and `tar --zstd -xOf FILE bundle.json`.
 
 `guestprep audit --bundle FILE` gives the same answer elsewhere. Whether it does is tried at once;
 exit code 3 says that it does not, and the bundle is written all the same.";
-
-const FIRSTBOOT_HELP: &str = "\
-Meant for guestprep-firstboot.service and its like, at every boot. A clone is told from its source
-by the DMI product UUID, or the instance id, of the runs in /var/lib/guestprep.
-
-A parked line of fstab or crypttab comes back, and is mounted, where its device carries the very
-filesystem that it carried on the source; a unit that was masked likewise. A machine id and ssh
-host keys that are missing, and that nothing else makes, are made. The source's runs, with all that
-they saved, are removed. /var/lib/guestprep/firstboot.json says what was done.
-
-On the source, and where it cannot be told whether this is a clone, nothing is done (exit code 0
-and 3).";
-
-const SCAN_HELP: &str = "\
-Exit codes: 0 nothing was found; 1 something was; 2 wrong use; 3 nothing was found, and not all
-could be read.
-
-A secret itself is never shown: a finding has its place, its rule, its first and its last character,
-and a fingerprint. What is to stay is named by that, in /etc/guestprep/secrets.d/NAME.toml:
-
-  [[waive]]
-  fingerprint = \"0123456789abcdef\"
-  why = \"the key of the test bench, until 2027-01-01\"
-
-Rules of the site ([[rule]]) and what is no secret there ([[allow]]) stand in the same files, written
-as those of the program in checks/secrets.";
 
 /// Make a Linux guest fit to become a custom image, prove that it is, and put it back.
 #[derive(Debug, Parser)]
@@ -491,22 +471,6 @@ pub struct KdumpSwitchArgs {
     pub yes: bool,
 }
 
-/// `firstboot`.
-#[derive(Debug, Args)]
-#[command(after_help = FIRSTBOOT_HELP)]
-pub struct FirstBootArgs {
-    /// How long it may take, in seconds; what is not back by then stays parked
-    #[arg(long, value_name = "SECONDS", default_value_t = crate::firstboot::LIMIT.as_secs(),
-        value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub limit: u64,
-    /// Where the journal lies [default: /var/lib/guestprep]
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
 /// `collect`.
 #[derive(Debug, Args)]
 #[command(after_help = COLLECT_HELP)]
@@ -536,102 +500,6 @@ pub struct CollectTargetArgs {
     /// The system disk, where it cannot be told: a device or a filesystem's UUID
     #[arg(long, value_name = "DEV|UUID")]
     pub system_disk: Option<String>,
-}
-
-/// `daemon`.
-#[derive(Debug, Args)]
-pub struct DaemonArgs {
-    /// Look at the machine as process 1 sees it: for a unit that shuts the daemon off from it
-    #[arg(long)]
-    pub as_init_sees: bool,
-    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// `status`.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Wait until the guest is READY, at most for so many seconds [default: without end]
-    #[arg(long, value_name = "SECONDS")]
-    #[allow(clippy::option_option)] // Said without a number it waits without end.
-    pub wait: Option<Option<u64>>,
-    /// Print what the daemon answers, as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Read this configuration instead of /etc/guestprep/config.toml and conf.d
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// `scan`.
-#[derive(Debug, Args)]
-#[command(after_help = SCAN_HELP)]
-pub struct ScanArgs {
-    /// Only what lies below these paths of the guest, and on their filesystems [default: the
-    /// filesystems that an image of its system disk has]
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub target: ScanTargetArgs,
-    #[command(flatten)]
-    pub image: ImageArgs,
-    /// Leave out what a package installed and nobody changed
-    #[arg(long, conflicts_with = "all", help_heading = "Selection")]
-    pub trust_packages: bool,
-    /// Read everything, what packages installed too [default]
-    #[arg(long, help_heading = "Selection")]
-    pub all: bool,
-    /// Only this rule; may be given again
-    #[arg(long = "rule", value_name = "ID", help_heading = "Selection")]
-    pub rules: Vec<String>,
-    /// Read every filesystem that is mounted below the paths, but the kernel's own and the network's
-    #[arg(long, help_heading = "Selection")]
-    pub all_filesystems: bool,
-    /// Take compressed files and archives as they are, without reading inside
-    #[arg(long, help_heading = "Limits")]
-    pub no_unpack: bool,
-    /// A file that is larger, or unpacks to more, is named as unread
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Limits")]
-    pub max_file_size: String,
-    /// How many threads read [default: one a processor]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub threads: Option<usize>,
-    /// Have other processes go first, by so many steps of nice(1)
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub nice: Option<i32>,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value = "text", help_heading = "Output")]
-    pub format: ScanFormat,
-    /// Write the answer to a file instead of standard output
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub output: Option<PathBuf>,
-    /// Print nothing; the exit code is the answer
-    #[arg(short, long, help_heading = "Output")]
-    pub quiet: bool,
-    /// Colour
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN", help_heading = "Output")]
-    pub color: Color,
-}
-
-/// Which guest is scanned.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Target")]
-pub struct ScanTargetArgs {
-    /// The guest is the tree below this directory [default: this machine]
-    #[arg(long, value_name = "DIR")]
-    pub root: Option<PathBuf>,
-}
-
-/// The forms of what a scan found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ScanFormat {
-    /// For a person
-    Text,
-    /// One JSON document
-    Json,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
 }
 
 /// `explain`.
