@@ -227,13 +227,15 @@ fn an_image_that_names_another_file_is_refused_unread() {
         let error = open(&directory.path().join(name)).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(wanted), "{name}: {error}");
     }
-    sh(
-        directory.path(),
-        "qemu-img create -q -f qcow2 --object secret,id=s,data=abc \
-         -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 encrypted 1M",
-    );
-    let error = open(&directory.path().join("encrypted")).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("an encrypted qcow2"), "{error}");
+    // The header's crypt_method: AES of old and LUKS. qemu-img cannot be asked for one: it times its
+    // key derivation, and where too little time was counted for it, it gives up.
+    sh(directory.path(), "qemu-img create -q -f qcow2 encrypted 1M");
+    for method in [1_u32, 2] {
+        let image = File::options().write(true).open(directory.path().join("encrypted")).unwrap();
+        image.write_all_at(&method.to_be_bytes(), 32).unwrap();
+        let error = open(&directory.path().join("encrypted")).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("an encrypted qcow2"), "{method}: {error}");
+    }
 }
 
 /// A tar header with a good checksum, of a kind, and with the raw bytes of its size.
