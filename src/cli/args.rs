@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod fleet;
 mod scan;
 mod standing;
 
@@ -10,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Severity;
 
+pub use fleet::{FleetArgs, FleetCommand, FleetFormat, FleetReportArgs};
 pub use scan::{ScanArgs, ScanFormat};
 pub use standing::{DaemonArgs, FirstBootArgs, StatusArgs};
 
@@ -91,6 +93,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Look for secrets in the files of a guest: keys, tokens, passwords; shows where, never what
     Scan(ScanArgs),
+    /// What the reports of many hosts come to
+    Fleet(FleetArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
