@@ -61,6 +61,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("tokio::", &["daemon"], "whoever waits for two things at once is the daemon"),
     ("axum::", &["daemon"], "HTTP is the daemon's alone"),
     ("hyper::", &["daemon"], "HTTP is the daemon's alone"),
+    ("askama::", &["report"], "pages are made in report/ alone"),
     ("sd_notify::", &["daemon"], "systemd is told by the daemon alone"),
     ("clap::", &["cli"], "what was typed is cli/'s alone"),
     ("clap_complete::", &["cli"], "what can be typed is cli/'s alone"),
