@@ -49,7 +49,6 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("nix::", &["sys"], "system calls are made in sys/ alone"),
     ("rustix::", &["sys"], "system calls are made in sys/ alone"),
-    ("pathrs::", &["sys"], "paths of a guest are resolved in sys/ alone"),
     ("minreq::", &["sys"], "the network is asked in sys/ alone"),
     ("sysinfo::", &["sys"], "the machine is asked in sys/ alone"),
     ("netlink_packet_", &["sys"], "the kernel is asked in sys/ alone"),

@@ -154,7 +154,7 @@ fn never_opens_what_could_block_and_never_leaves() {
     assert_eq!(error.to_string(), "cannot read /etc/large: it is larger than 100 bytes");
 }
 
-/// The same tests on a kernel without openat2(2), where libpathrs walks by hand.
+/// The same tests on a kernel without openat2(2), where paths are walked a name at a time.
 #[test]
 fn the_same_without_openat2() {
     if std::env::var_os("GUESTPREP_WITHOUT_OPENAT2").is_some() {

@@ -121,11 +121,11 @@ pub struct SelectArgs {
     /// What the image is for: clone (one's own use), share (leaves the account), import
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Only this check; may be given again
-    #[arg(long = "check", value_name = "ID")]
+    /// Only these checks; may be given again
+    #[arg(long = "check", value_name = "ID", num_args = 1..)]
     pub checks: Vec<String>,
-    /// Not this check; may be given again
-    #[arg(long, value_name = "ID")]
+    /// Not these checks; may be given again
+    #[arg(long, value_name = "ID", num_args = 1..)]
     pub skip: Vec<String>,
     /// Only the checks of this category
     #[arg(long, value_name = "NAME")]
@@ -255,12 +255,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "DEV|UUID")]
     pub system_disk: Option<String>,
     /// The command, after `--`
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }
 
