@@ -243,7 +243,9 @@ def purge(before: dict[str, tuple]) -> None:
     after = tree()
     other = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     assert not other, f"not as before: {other}"
-    assert run("systemctl", "is-active", "guestprep.service", check=False) == "inactive" and not os.path.exists(SOCKET)
+    state = run("systemctl", "show", "-P", "LoadState", "guestprep.service")
+    assert state == "not-found", state
+    assert not os.path.exists(os.path.dirname(SOCKET)), os.listdir(os.path.dirname(SOCKET))
     print(f"purged: {len(after)} files as before, no unit and no socket")
 
 
