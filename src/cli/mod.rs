@@ -9,6 +9,7 @@ mod capture;
 mod change;
 mod collect;
 mod daemon;
+mod deliver;
 mod disks;
 mod dns;
 mod exit;
@@ -26,11 +27,14 @@ mod progress;
 mod rollback;
 mod runs;
 mod scan;
+mod schema;
 mod setup;
+mod sign;
 mod status;
 mod swap;
 mod target;
 mod umount;
+mod verify;
 mod wishes;
 
 use std::process::ExitCode;
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Daemon(args) => daemon::run(&cli, args),
         Command::Status(args) => status::run(&cli, args),
         Command::Scan(args) => scan::run(&cli, args),
+        Command::Verify(args) => verify::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

@@ -2,7 +2,7 @@
 //!
 //! A guest's files come through [`Root`], its kernel's state through [`Kernel`], commands through
 //! [`Runner`], block devices through [`Devices`]. Writing is [`write`]'s and only `change/` may
-//! ask for it. No module outside this one names nix, rustix, pathrs, std::fs or std::process;
+//! ask for it. No module outside this one names nix, rustix, std::fs or std::process;
 //! `clippy.toml` bans their calls elsewhere, because a probe that read `/etc/fstab` with `std::fs`
 //! would read the host's when `--root` names an image.
 
@@ -27,6 +27,7 @@ mod named;
 mod private_mounts;
 mod processes;
 mod record;
+mod resolve;
 mod root;
 mod runner;
 mod stream;
