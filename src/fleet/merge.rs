@@ -58,7 +58,12 @@ fn read<'b>(buffer: &'b [u8], block: &Block) -> Vec<Read<'b>> {
                 let (own, rest) = document.split_at(values.byte_offset());
                 foreign(rest, line + memchr_iter(b'\n', own).count() as u64, &mut all);
             }
-            Some(Err(e)) => all.push((line + e.line().saturating_sub(1) as u64, Err(reason(&e)))),
+            Some(Err(e)) => {
+                // What is cut off inside a string is found at the line after it.
+                let last = memchr_iter(b'\n', document.trim_ascii_end()).count();
+                let at = e.line().saturating_sub(1).min(last) as u64;
+                all.push((line + at, Err(reason(&e))));
+            }
             None => {}
         }
     }

@@ -184,7 +184,10 @@ impl Merged {
         Summary {
             verdict: match verdicts {
                 Verdicts { not_ready: 1.., .. } => Decision::NotReady,
-                Verdicts { undetermined: 0, unreached: 0, .. } if self.fault_count == 0 => {
+                // Of nothing nothing is known.
+                Verdicts { ready: 1.., undetermined: 0, unreached: 0, .. }
+                    if self.fault_count == 0 =>
+                {
                     Decision::Ready
                 }
                 _ => Decision::Undetermined,

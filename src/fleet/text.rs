@@ -12,6 +12,8 @@ use crate::report::Style;
 const WIDTH: usize = 80;
 /// How many lines a list has before it is cut.
 const LINES: usize = 20;
+/// And a list of hosts, of which there are more than anybody reads here.
+const HOSTS: usize = 10;
 
 /// The merge as text.
 pub fn text(
@@ -122,7 +124,7 @@ impl Page<'_> {
                 Some(severity) => self.style.severity(*severity, &label),
                 None => self.style.unknown(&label),
             };
-            let id = shown(check.id, 40);
+            let id = padded(&shown(check.id, 40), 26);
             let begin = format!("{:>9} {:>4}", grouped(u64::from(*hosts)), share(*hosts, answered));
             let left = WIDTH.saturating_sub(8 + begin.len() + 4 + width(&id));
             let title = self.style.dim(&shown(check.title, left));
@@ -138,7 +140,7 @@ impl Page<'_> {
         }
         self.heading(self.words.systems);
         let columns = [State::NotReady, State::Undetermined, State::Ready];
-        let mut head = padded("", 30) + &right(self.words.hosts, 11);
+        let mut head = padded("", 30) + &right(self.words.count, 11);
         for state in columns {
             head += &right(self.words.states[state as usize], 13);
         }
@@ -168,7 +170,7 @@ impl Page<'_> {
         // The worst of them, without a list of all.
         for row in merged.rows.iter().filter(|row| row.state == state) {
             rows.push(row);
-            if rows.len() == 50 * LINES {
+            if rows.len() == 50 * HOSTS {
                 worst_first(&mut rows, weight, merged);
             }
         }
@@ -182,7 +184,7 @@ impl Page<'_> {
             let name = shown(merged.name(row), 28);
             self.named(&name, &why);
         }
-        self.more((count as usize).saturating_sub(LINES));
+        self.more((count as usize).saturating_sub(HOSTS));
     }
 
     /// A name, and what is said of it.
@@ -197,12 +199,12 @@ impl Page<'_> {
             return;
         }
         self.heading(self.words.outliers);
-        for outlier in summary.outliers.iter().take(LINES / 2) {
+        for outlier in summary.outliers.iter().take(HOSTS) {
             let system = system_name(outlier.os, outlier.version_id);
             let what = format!("{system}: {}", outlier.checks.join(", "));
             self.named(&shown(outlier.host, 28), &what);
         }
-        self.more(summary.outlier_count.saturating_sub(LINES / 2));
+        self.more(summary.outlier_count.saturating_sub(HOSTS));
     }
 
     fn drift(&mut self, drift: &Drift<'_>) {
@@ -221,17 +223,17 @@ impl Page<'_> {
         self.heading(&heading);
         let [worse, better, appeared, gone] = self.words.changes;
         for (label, changes) in [(worse, &drift.worse), (better, &drift.better)] {
-            for change in changes.iter().take(LINES / 2) {
+            for change in changes.iter().take(HOSTS) {
                 let what = format!("{label}: {}", moved(change, self.words));
                 self.named(&shown(change.host, 28), &what);
             }
-            self.more(changes.len().saturating_sub(LINES / 2));
+            self.more(changes.len().saturating_sub(HOSTS));
         }
         for (label, names) in [(appeared, &drift.appeared), (gone, &drift.gone)] {
-            for name in names.iter().take(LINES / 4) {
+            for name in names.iter().take(HOSTS / 2) {
                 self.named(&shown(name, 28), label);
             }
-            self.more(names.len().saturating_sub(LINES / 4));
+            self.more(names.len().saturating_sub(HOSTS / 2));
         }
     }
 
@@ -241,7 +243,7 @@ impl Page<'_> {
         }
         let count = grouped(merged.fault_count);
         self.heading(&filled(self.words.faults, &[("count", &count)]));
-        for fault in merged.faults.iter().take(LINES / 2) {
+        for fault in merged.faults.iter().take(HOSTS) {
             let place = match fault.line {
                 0 => shown(&fault.source, 200),
                 line => format!("{}:{line}", shown(&fault.source, 200)),
@@ -249,7 +251,7 @@ impl Page<'_> {
             // A place is for copying: it is never cut.
             self.line(&format!("  {place}: {}", shown(&fault.reason, 100)));
         }
-        let named = merged.faults.len().min(LINES / 2) as u64;
+        let named = merged.faults.len().min(HOSTS) as u64;
         self.more(usize::try_from(merged.fault_count - named).unwrap_or(usize::MAX));
     }
 }
@@ -257,7 +259,7 @@ impl Page<'_> {
 /// Sorted by how many blockers a row has, then by name, and no longer than is shown.
 fn worst_first(rows: &mut Vec<&Row>, weight: impl Fn(&Row) -> usize, merged: &Merged) {
     rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| merged.name(a).cmp(merged.name(b))));
-    rows.truncate(LINES);
+    rows.truncate(HOSTS);
 }
 
 /// The checks that make a host what it is.

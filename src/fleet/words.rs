@@ -6,6 +6,8 @@ pub struct Words {
     /// For `lang` of HTML.
     pub(super) code: &'static str,
     pub(super) hosts: &'static str,
+    /// Above a column of their numbers.
+    pub(super) count: &'static str,
     /// By state, from good to bad.
     pub(super) states: [&'static str; 4],
     /// Advice, warning, blocker, unknown.
@@ -41,6 +43,7 @@ impl Words {
     pub const EN: Words = Words {
         code: "en",
         hosts: "hosts",
+        count: "hosts",
         states: ["ready", "no answer", "undetermined", "not ready"],
         weights: ["advice", "warning", "blocker", "unknown"],
         read: "{reports} reports of {hosts} hosts, {oldest} to {newest}",
@@ -72,6 +75,7 @@ impl Words {
     pub const ZH: Words = Words {
         code: "zh",
         hosts: "台主机",
+        count: "主机数",
         states: ["就绪", "无应答", "无法判定", "未就绪"],
         weights: ["建议", "警告", "阻断", "未知"],
         read: "{hosts} 台主机的 {reports} 份报告，{oldest} 至 {newest}",

@@ -116,7 +116,7 @@ fn data<'a>(
         words: json!({
             "states": words.states, "weights": words.weights, "checks": words.checks, "systems": words.systems,
             "outliers": words.outliers, "changes": words.changes, "faults": words.faults, "host": words.host,
-            "hosts": words.hosts, "verdict": words.verdict, "started": words.started, "system": words.system,
+            "count": words.count, "verdict": words.verdict, "started": words.started, "system": words.system,
             "search": words.search, "shown": words.shown, "all": words.all, "drift": words.drift,
             "nobody": words.nobody, "whole": words.whole, "more": words.more,
         }),

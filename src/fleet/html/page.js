@@ -143,7 +143,7 @@ function checkLines() {
     bar.style.width = `${share(count)}%`;
     const percent = share(count) < 1 ? "<1%" : `${Math.floor(share(count))}%`;
     return button({ check: checks.indexOf(check.id), weight }, make("span", WEIGHTS[weight], words.weights[weight]),
-      make("span", "number", `${number(count)}  ${percent}`), make("code", "", check.id), make("span", "title", check.title), bar);
+      make("span", "number", number(count)), make("span", "number title", percent), make("code", "", check.id), make("span", "title", check.title), bar);
   };
   const failing = summary.checks.filter((check) => check.severity);
   const unknown = summary.checks.filter((check) => check.unknown);
@@ -152,12 +152,15 @@ function checkLines() {
 }
 
 function systemLines() {
-  return summary.systems.map((system) => {
+  const cell = (text) => make("span", "number", text);
+  const head = make("div", "head", make("span", ""), cell(words.count), ...[3, 2, 0].map((state) => cell(words.states[state])));
+  const lines = summary.systems.map((system) => {
     const name = [system.os, system.version_id].filter(Boolean).join(" ") || "?";
-    const cell = (kind) => make("span", `number ${system.verdicts[kind] ? kind : "title"}`, number(system.verdicts[kind]));
+    const part = (kind) => make("span", `number ${system.verdicts[kind] ? kind : "title"}`, number(system.verdicts[kind]));
     return button({ system: name }, make("span", "", name), make("span", "number", number(system.hosts)),
-      cell("not-ready"), cell("undetermined"), cell("ready"));
+      part("not-ready"), part("undetermined"), part("ready"));
   });
+  return lines.length ? [head, ...lines] : [];
 }
 
 function driftLines(drift) {
