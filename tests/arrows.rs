@@ -24,6 +24,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
         ("firstboot", vec!["model", "parse", "sys", "guest", "change"]),
         ("report", vec!["model"]),
+        ("fleet", vec!["model", "report"]),
         ("daemon", vec!["model", "sys", "guest", "catalog", "engine", "change", "report"]),
         (
             "cli",
@@ -38,6 +39,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "engine",
                 "change",
                 "report",
+                "fleet",
                 "firstboot",
                 "daemon",
             ],

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod fleet;
 mod output;
 mod scan;
 mod standing;
@@ -12,6 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Severity;
 
+pub use fleet::{FleetArgs, FleetCommand, FleetFormat, FleetReportArgs};
 pub use output::{Color, Format, OutputArgs, ReportFormat};
 pub use scan::{ScanArgs, ScanFormat};
 pub use standing::{DaemonArgs, FirstBootArgs, StatusArgs};
@@ -95,6 +97,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Look for secrets in the files of a guest: keys, tokens, passwords; shows where, never what
     Scan(ScanArgs),
+    /// What the reports of many hosts come to
+    Fleet(FleetArgs),
     /// Check that a report is as it was written, and who signed it
     Verify(VerifyArgs),
     /// Say why a check matters and what to do about it

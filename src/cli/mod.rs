@@ -15,6 +15,7 @@ mod dns;
 mod exit;
 mod explain;
 mod firstboot;
+mod fleet;
 mod generate;
 mod image;
 mod kdump;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Swap(args) => swap::run(&cli, args),
         Command::Kdump(args) => kdump::run(&cli, args),
         Command::Firstboot(args) => firstboot::run(&cli, args),
+        Command::Fleet(args) => fleet::run(&cli, args),
         Command::Collect(args) => collect::run(&cli, args),
         Command::Daemon(args) => daemon::run(&cli, args),
         Command::Status(args) => status::run(&cli, args),

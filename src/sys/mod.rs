@@ -23,6 +23,7 @@ mod image;
 mod kernel;
 mod lock;
 mod metadata;
+mod named;
 mod private_mounts;
 mod processes;
 mod record;
@@ -57,6 +58,7 @@ pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
+pub use named::{Named, Reader, open_named, write_streamed};
 pub use private_mounts::{PrivateMounts, Volume};
 pub use processes::{Hold, Holder};
 pub use record::{
