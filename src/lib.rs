@@ -48,6 +48,9 @@
 //!   namespace that ends with the process; only [`cli`] asks for a copy or for the image to be changed.
 //! - Nothing is changed before the disk has the intent, the original and the way back.
 //! - A secret that [`secrets`] found is in no output, log, panic or core, and not in a bundle.
+//! - What a guest says is text in every form of a [`report`], never markup, a directive or a terminal's
+//!   escape sequence.
+//! - A waiver is shown wherever its finding would be, and a finding whose waiver has ended counts.
 //! - A check's words stand in its TOML file, in English and Chinese, and nowhere else.
 
 pub mod catalog;

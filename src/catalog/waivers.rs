@@ -202,7 +202,8 @@ mod tests {
         assert!(waiver.is_over("2027-01-02") && !waiver.is_over("2027-01-01"), "the day counts");
         let waiver = of("kept until the move is done").unwrap();
         assert_eq!((waiver.until, waiver.reason.as_str()), (None, "kept until the move is done"));
-        for wrong in ["", "until 2027-01-01", "legacy, until 2027-02-30", "legacy, until 20270101-"]
+        for wrong in
+            ["", "until 2027-01-01", "legacy, until 2027-02-30", "legacy, until 20270101--"]
         {
             assert!(of(wrong).unwrap_err().contains("line 2, column 9"), "{wrong}");
         }

@@ -79,10 +79,11 @@ pub fn judge(
     Ok(if output.success() { Signed::Good(words) } else { Signed::Bad(words) })
 }
 
+/// What ssh-keygen says: why not on standard error, and that it is not so on standard output.
 fn said(output: &Output) -> String {
-    let stream = if output.success() { &output.stdout } else { &output.stderr };
-    let text = String::from_utf8_lossy(stream);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let streams = [output.stderr.as_slice(), &output.stdout].map(String::from_utf8_lossy);
+    let lines = streams.iter().flat_map(|text| text.lines()).map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { output.complaint() } else { lines.join("; ") }
 }
 

@@ -102,7 +102,7 @@ words! {
     signature_good: "signature: {who}", "签名：{who}";
     signature_of_anyone: "signature: {who}; whose key that is was not asked: --allowed-signers FILE --identity WHO",
         "签名：{who}；未核实密钥属于谁：请使用 --allowed-signers FILE --identity WHO";
-    signature_bad: "the signature is not one of this report: {why}", "签名与该报告不符：{why}";
+    signature_bad: "the signature does not hold: {why}", "签名无效：{why}";
     made_by: "made by guestprep {version}", "由 guestprep {version} 生成";
 }
 

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn chinese_breaks_between_characters_and_not_before_a_full_stop() {
-        let text = "数据盘".repeat(13) + "，卸载。";
+        let text = "数据盘".repeat(14) + "，卸载。";
         let lines = wrapped(&text, "  ", 2);
         assert_eq!(width(lines.lines().next().unwrap()), 80, "{lines}");
         for line in lines.lines() {

@@ -1,4 +1,5 @@
-//! TAP read by prove(1), JUnit's XML by junitparser (the Debian packages perl and python3-junitparser).
+//! TAP read by prove(1), JUnit's XML by junitparser and by xmllint with the public schema, which
+//! `JUNIT_SCHEMA` names (the Debian packages perl, python3-junitparser and libxml2-utils).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::guest::{HOSTILE, audit, guest, report};
+use crate::guest::{HOSTILE, audit, config, guest, hostile, read_by, report};
 
 /// Every check by what a reader of tests should take it for, given the line of `--fail-on`.
 fn expected(report: &Value, line: &str) -> BTreeMap<String, &'static str> {
@@ -114,6 +115,30 @@ fn a_reader_of_junit_sees_every_check() {
             let said = format!("{name}=\"{count}\"");
             assert!(text.contains(&said), "{line}: not {said}: {text}");
         }
+    }
+}
+
+#[test]
+fn the_public_schema_of_junit_takes_it() {
+    let Ok(schema) = std::env::var("JUNIT_SCHEMA") else {
+        return println!("left out: JUNIT_SCHEMA does not name the public schema");
+    };
+    let fixture = hostile();
+    let waive = "[checks.fstab-data-disk]\nwaive = \"why, until 2999-01-01\"\n";
+    let path = config(&fixture, waive);
+    for more in [&[][..], &["--config", &path], &["--lang", "zh", "--fail-on", "advice"]] {
+        let (text, _) = audit(&fixture, "junit", more);
+        let file = fixture.root.join("../report.xml").display().to_string();
+        let valid = |text: &str| {
+            fs::write(&file, text).expect("a file");
+            read_by(&["xmllint", "--noout", "--nonet", "--schema", &schema, &file])
+        };
+        let Some((is_valid, said)) = valid(&text) else {
+            return println!("left out: there is no xmllint");
+        };
+        assert!(is_valid, "{more:?}: {said}\n{text}");
+        let spoiled = text.replace("<testcase ", "<testcase severity=\"high\" ");
+        assert!(valid(&spoiled).is_some_and(|(is_valid, _)| !is_valid), "the schema complains");
     }
 }
 
