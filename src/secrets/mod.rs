@@ -13,6 +13,7 @@ mod trust;
 mod validator;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use crate::guest::{Fact, Guest, Mode};
 use crate::model::GuestPath;
@@ -89,8 +90,9 @@ pub fn scan(
     }
     let trusted = options.trusts_packages.then(|| Trusted::read(guest)).transpose()?;
     let threads = if guest.root().is_unmounted() { 1 } else { threads(options) };
-    let mut scanners: Vec<Scanner> =
-        (0..threads).map(|_| Scanner::new(rules, trusted.as_ref(), options.limits)).collect();
+    let turn = Mutex::new(());
+    let scanner = || Scanner::new(rules, trusted.as_ref(), options.limits, &turn);
+    let mut scanners: Vec<Scanner> = (0..threads).map(|_| scanner()).collect();
     let tally = Tally::default();
     let wanted = Wanted { starts, crosses: options.crosses };
     let names = guest.root().read_contents(&wanted, &mut scanners, &tally, &|| tick(&tally))?;
