@@ -16,6 +16,7 @@
 //! | [`change`] | plan, execute, journal, roll back, recover: the only room that writes to a guest |
 //! | [`firstboot`] | gives a clone back what was parked for the image, where it has the disks |
 //! | [`report`] | renders a report; sees neither the machine nor the guest |
+//! | [`fleet`] | merges the reports of many hosts from readers that it is handed, and renders the merge |
 //! | [`daemon`] | a readiness that is always current, served over a unix socket |
 //! | [`cli`] | what was typed, and the exit codes |
 //!
@@ -25,9 +26,9 @@
 //! ```text
 //! model <- sys                parse and model import nothing else of ours and do no I/O
 //! model, parse, sys <- guest <- secrets <- probe <- catalog <- engine <- change
-//! model <- report             a report renders the same tomorrow
-//! all but report <- firstboot
-//! all but firstboot <- daemon
+//! model <- report <- fleet    a report renders the same tomorrow, and a merge of many
+//! all but report, fleet <- firstboot
+//! all but firstboot, fleet <- daemon
 //! all <- cli <- main
 //! ```
 //!
@@ -55,6 +56,7 @@ pub mod cli;
 pub mod daemon;
 pub mod engine;
 pub mod firstboot;
+pub mod fleet;
 pub mod guest;
 pub mod model;
 pub mod parse;

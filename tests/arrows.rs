@@ -24,6 +24,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("change", vec!["model", "parse", "sys", "guest", "engine"]),
         ("firstboot", vec!["model", "parse", "sys", "guest", "change"]),
         ("report", vec!["model"]),
+        ("fleet", vec!["model", "report"]),
         ("daemon", vec!["model", "sys", "guest", "catalog", "engine", "change", "report"]),
         (
             "cli",
@@ -38,6 +39,7 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "engine",
                 "change",
                 "report",
+                "fleet",
                 "firstboot",
                 "daemon",
             ],
@@ -49,7 +51,6 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("nix::", &["sys"], "system calls are made in sys/ alone"),
     ("rustix::", &["sys"], "system calls are made in sys/ alone"),
-    ("pathrs::", &["sys"], "paths of a guest are resolved in sys/ alone"),
     ("minreq::", &["sys"], "the network is asked in sys/ alone"),
     ("sysinfo::", &["sys"], "the machine is asked in sys/ alone"),
     ("netlink_packet_", &["sys"], "the kernel is asked in sys/ alone"),
@@ -60,6 +61,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("tokio::", &["daemon"], "whoever waits for two things at once is the daemon"),
     ("axum::", &["daemon"], "HTTP is the daemon's alone"),
     ("hyper::", &["daemon"], "HTTP is the daemon's alone"),
+    ("askama::", &["report"], "pages are made in report/ alone"),
     ("sd_notify::", &["daemon"], "systemd is told by the daemon alone"),
     ("clap::", &["cli"], "what was typed is cli/'s alone"),
     ("clap_complete::", &["cli"], "what can be typed is cli/'s alone"),

@@ -96,6 +96,33 @@ fn misspelt_names_are_wrong_use_and_answered_with_the_nearest() {
 }
 
 #[test]
+fn checks_are_named_one_by_one_in_a_row_or_with_commas() {
+    let (_dir, root) = tree(ROOT);
+    let root = root.to_str().unwrap();
+    for named in [
+        vec!["--check", "swap-enabled", "fstab-malformed"],
+        vec!["--check", "swap-enabled,fstab-malformed"],
+        vec!["--check", "swap-enabled", "--check", "fstab-malformed"],
+        vec!["--check", "swap-enabled", "fstab-malformed", "disk-full", "--skip", "disk-full"],
+    ] {
+        let run = run(&[&["audit", "--root", root, "--format", "json"], &named[..]].concat());
+        let report: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        let ids: Vec<_> = report["checks"].as_array().unwrap().iter().map(|c| &c["id"]).collect();
+        assert_eq!(ids, ["fstab-malformed", "swap-enabled"], "{named:?}");
+    }
+}
+
+/// A flag that capture does not have must not be run as the command, with the guest prepared for it.
+#[test]
+fn the_command_of_a_capture_stands_after_two_dashes() {
+    for line in [vec!["capture", "--root", "/", "--", "true"], vec!["capture", "true"]] {
+        let run = run(&line);
+        assert_eq!(run.code, 2, "{line:?}: {}", run.err);
+        assert!(run.err.contains("unexpected argument"), "{line:?}: {}", run.err);
+    }
+}
+
+#[test]
 fn prepare_asks_nobody_and_changes_nothing_without_a_terminal() {
     let (_dir, root) = tree(&[ROOT, b"/dev/vdb1 /data ext4 defaults 0 2\n"].concat());
     let before = fs::read(root.join("etc/fstab")).unwrap();

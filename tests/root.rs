@@ -13,6 +13,9 @@ use guestprep::sys::{ErrorKind, Root};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+#[path = "common/old_kernel.rs"]
+mod old_kernel;
+
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "secret"];
 
 /// What a tree may hold at a name.
@@ -154,29 +157,8 @@ fn never_opens_what_could_block_and_never_leaves() {
     assert_eq!(error.to_string(), "cannot read /etc/large: it is larger than 100 bytes");
 }
 
-/// The same tests on a kernel without openat2(2), where libpathrs walks by hand.
+/// Where paths are walked a name at a time.
 #[test]
-fn the_same_without_openat2() {
-    if std::env::var_os("GUESTPREP_WITHOUT_OPENAT2").is_some() {
-        return;
-    }
-    let program = std::env::current_exe().unwrap();
-    let status = Command::new("strace")
-        .args([
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=openat2",
-            "-e",
-            "inject=openat2:error=ENOSYS",
-        ])
-        .arg(program)
-        .env("GUESTPREP_WITHOUT_OPENAT2", "1")
-        .status();
-    match status {
-        Ok(status) => assert!(status.success()),
-        Err(_) => println!("left out: sys::Root without openat2: strace is not installed"),
-    }
+fn the_same_on_an_old_kernel() {
+    old_kernel::the_same_on_an_old_kernel(&[]);
 }

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::waivers::{WaiveWritten, WaiverSettings, waivers};
 use super::{CHECKS, check, nearest, profile};
 use crate::model::{
     DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
@@ -14,7 +16,7 @@ use crate::model::{
 use crate::parse::size;
 
 /// One configuration file, or several merged.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The profile, unless `--profile` names one.
@@ -55,7 +57,7 @@ pub struct Config {
 }
 
 /// `[mounts]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mounts {
     /// What becomes of entries on data disks.
@@ -69,7 +71,7 @@ pub struct Mounts {
 }
 
 /// `[mitigations]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mitigations {
     /// `keep`, `on` or `off`.
@@ -77,27 +79,32 @@ pub struct Mitigations {
 }
 
 /// `[swap]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Swap {
     /// `off`, `keep` or `{ size = "2GiB" }`.
     #[serde(default, deserialize_with = "swap_want")]
+    #[schemars(with = "Option<SwapWant>")]
     pub want: Option<SwapPolicy>,
+}
+
+/// `want` of `[swap]`, as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum SwapWant {
+    /// `off` or `keep`.
+    Word(String),
+    /// `size`, such as `2GiB`.
+    Table(BTreeMap<String, String>),
 }
 
 /// `off`, `keep` or a table with a size, which serde's own words for an enum would not explain.
 fn swap_want<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SwapPolicy>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Word(String),
-        Table(BTreeMap<String, String>),
-    }
     let wrong = || serde::de::Error::custom("want takes \"off\", \"keep\" or { size = \"2GiB\" }");
-    match Written::deserialize(from).map_err(|_| wrong())? {
-        Written::Word(word) if word == "off" => Ok(Some(SwapPolicy::Off)),
-        Written::Word(word) if word == "keep" => Ok(Some(SwapPolicy::Keep)),
-        Written::Table(table) if table.len() == 1 => {
+    match SwapWant::deserialize(from).map_err(|_| wrong())? {
+        SwapWant::Word(word) if word == "off" => Ok(Some(SwapPolicy::Off)),
+        SwapWant::Word(word) if word == "keep" => Ok(Some(SwapPolicy::Keep)),
+        SwapWant::Table(table) if table.len() == 1 => {
             let size = table.get("size").and_then(|size| size::human(size)).ok_or_else(wrong)?;
             Ok(Some(SwapPolicy::Size(size)))
         }
@@ -106,7 +113,7 @@ fn swap_want<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SwapPol
 }
 
 /// `[kdump]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Kdump {
     /// `keep`, `off` or `on`.
@@ -114,7 +121,7 @@ pub struct Kdump {
 }
 
 /// `[dns]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dns {
     /// `auto`, `on` or `off`.
@@ -122,7 +129,7 @@ pub struct Dns {
 }
 
 /// `[selinux]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Selinux {
     /// `keep`, `disabled` or `relabel`.
@@ -130,7 +137,7 @@ pub struct Selinux {
 }
 
 /// `[network]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Network {
     /// What becomes of addresses that are fixed: `keep` or `dhcp`.
@@ -141,7 +148,7 @@ pub struct Network {
 }
 
 /// `[metadata]`: the cloud's metadata service.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MetadataSettings {
     /// `false`: never asked.
@@ -162,7 +169,7 @@ impl MetadataSettings {
 }
 
 /// `[clean]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Clean {
     /// What is not cleaned.
@@ -170,19 +177,21 @@ pub struct Clean {
 }
 
 /// `[checks.<id>]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CheckSettings {
     /// Every finding of the check weighs this.
     pub severity: Option<Severity>,
     /// `false`: not run.
     pub enabled: Option<bool>,
-    /// Why its findings do not count, and until when: `why, until 2027-01-01`.
-    pub waive: Option<String>,
+    /// Which of its findings do not count, why, and until when.
+    #[serde(default, deserialize_with = "waivers")]
+    #[schemars(with = "Option<WaiveWritten>")]
+    pub waive: Option<Vec<WaiverSettings>>,
 }
 
 /// `[daemon]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Daemon {
     /// The unix socket.
@@ -209,13 +218,19 @@ impl Config {
     pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
         let fail = |reason: String| ConfigError { file: file.display().to_string(), reason };
         let config: Config = toml::from_str(text).map_err(|e| fail(at_position(text, &e)))?;
-        for id in config.checks.keys() {
-            if check(id).is_none() {
+        for (id, settings) in &config.checks {
+            let Some(spec) = check(id) else {
                 let hint = nearest(id, CHECKS.iter().map(|c| c.id))
                     .map(|name| format!("; did you mean {name}?"))
                     .unwrap_or_default();
                 let position = position_of(text, id);
                 return Err(fail(format!("{position}there is no check {id}{hint}")));
+            };
+            let files = |key: &String| spec.findings.iter().any(|finding| finding.key == key);
+            let mut keys = settings.waive.iter().flatten().filter_map(|waiver| waiver.key.as_ref());
+            if let Some(key) = keys.find(|key| !files(key)) {
+                let position = position_of(text, &format!("\"{key}\""));
+                return Err(fail(format!("{position}{id} files no `{key}`")));
             }
         }
         if let Some(name) = &config.profile

@@ -6,9 +6,11 @@
 mod config;
 pub mod schema;
 mod spec;
+mod waivers;
 
 pub use config::{CheckSettings, Config, ConfigError};
 pub use spec::{CheckSpec, FindingSpec, FixSpec, Language, Profile, Question, Rule, Texts};
+pub use waivers::WaiverSettings;
 
 use crate::model::{Category, Severity};
 

@@ -1,7 +1,10 @@
 //! What can be typed.
 
+mod fleet;
+mod output;
 mod scan;
 mod standing;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,8 +13,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Severity;
 
+pub use fleet::{FleetArgs, FleetCommand, FleetFormat, FleetReportArgs};
+pub use output::{Color, Format, OutputArgs, ReportFormat};
 pub use scan::{ScanArgs, ScanFormat};
 pub use standing::{DaemonArgs, FirstBootArgs, StatusArgs};
+pub use verify::VerifyArgs;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -58,7 +64,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look, change nothing, and give a verdict: READY, NOT READY or UNDETERMINED
-    Audit(LookArgs),
+    Audit(AuditArgs),
     /// Show what `prepare` would do, as a diff to read or a file to replay
     Plan(LookArgs),
     /// Do it: journalled, verified, undone on failure
@@ -91,6 +97,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Look for secrets in the files of a guest: keys, tokens, passwords; shows where, never what
     Scan(ScanArgs),
+    /// What the reports of many hosts come to
+    Fleet(FleetArgs),
+    /// Check that a report is as it was written, and who signed it
+    Verify(VerifyArgs),
     /// Say why a check matters and what to do about it
     Explain(ExplainArgs),
     /// List the checks
@@ -121,11 +131,11 @@ pub struct SelectArgs {
     /// What the image is for: clone (one's own use), share (leaves the account), import
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Only this check; may be given again
-    #[arg(long = "check", value_name = "ID")]
+    /// Only these checks; may be given again
+    #[arg(long = "check", value_name = "ID", num_args = 1..)]
     pub checks: Vec<String>,
-    /// Not this check; may be given again
-    #[arg(long, value_name = "ID")]
+    /// Not these checks; may be given again
+    #[arg(long, value_name = "ID", num_args = 1..)]
     pub skip: Vec<String>,
     /// Only the checks of this category
     #[arg(long, value_name = "NAME")]
@@ -136,24 +146,6 @@ pub struct SelectArgs {
     /// Findings of this weight and above make the guest not ready
     #[arg(long, value_enum, default_value = "blocker", value_name = "SEVERITY")]
     pub fail_on: FailOn,
-}
-
-/// In what form, and where to.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// The form of the answer [default: text; json for `plan -o FILE`, which `prepare --plan` reads]
-    #[arg(long, value_enum)]
-    pub format: Option<ReportFormat>,
-    /// Write the answer to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Print nothing; the exit code is the answer
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Colour
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub color: Color,
 }
 
 /// A guest that is a disk image.
@@ -184,6 +176,16 @@ pub struct LookArgs {
     pub select: SelectArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    pub look: LookArgs,
+    /// Sign the report that is written with -o, with an SSH key: the signature goes into FILE.sig
+    #[arg(long, value_name = "KEY", requires = "output", help_heading = "Output")]
+    pub sign: Option<PathBuf>,
 }
 
 /// `prepare`.
@@ -255,12 +257,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "DEV|UUID")]
     pub system_disk: Option<String>,
     /// The command, after `--`
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }
 
@@ -517,41 +514,6 @@ pub struct ListArgs {
     pub format: Format,
 }
 
-/// The forms of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// For a person
-    Text,
-    /// One JSON document
-    Json,
-    /// One line of JSON, for a file of many guests
-    Ndjson,
-    /// JUnit's XML, for Jenkins, GitLab and their like; `--fail-on` says what fails
-    Junit,
-    /// TAP, version 13
-    Tap,
-}
-
-/// The forms of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For a person
-    Text,
-    /// One JSON document
-    Json,
-}
-
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
 /// The languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Lang {
@@ -595,6 +557,8 @@ pub struct GenerateArgs {
 pub enum Generated {
     /// Print checks/README.md: every check, and the questions that they answer
     Catalogue,
+    /// Print checks/schema.json: reports, plans, readiness and configuration as JSON Schema
+    Schema,
     /// Print guestprep(1), or write the man pages, one a command
     Man {
         /// Write every page, to this directory

@@ -1,14 +1,30 @@
 //! `guestprep audit`
 
-use super::args::{Cli, LookArgs};
+use super::args::{AuditArgs, Cli, LookArgs, ReportFormat};
 use super::bundle;
-use super::exit::Outcome;
-use super::setup::{self, Choice};
+use super::deliver;
+use super::exit::{Outcome, Trouble};
+use super::setup::Choice;
+use super::sign;
 use super::target::Target;
 use crate::engine;
 use crate::guest::Guest;
 
-pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
+pub fn run(cli: &Cli, args: &AuditArgs) -> Outcome {
+    let format = args.look.output.format;
+    let is_verifiable = matches!(format, Some(ReportFormat::Json | ReportFormat::Ndjson));
+    if args.sign.is_some() && !is_verifiable {
+        let wrong = "a report that is signed is json or ndjson, which `guestprep verify` reads";
+        return Err(Trouble::usage(wrong).hint("say --format json"));
+    }
+    let outcome = look(cli, &args.look)?;
+    if let (Some(key), Some(report)) = (&args.sign, &args.look.output.output) {
+        sign::sign(report, key)?;
+    }
+    Ok(outcome)
+}
+
+fn look(cli: &Cli, args: &LookArgs) -> Outcome {
     let system_disk = args.target.system_disk.as_deref();
     if let Some(path) = &args.bundle {
         let (choice, guest) = bundle::open(cli, &args.select, system_disk, path)?;
@@ -22,6 +38,7 @@ pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
 
 fn tell(cli: &Cli, args: &LookArgs, choice: &Choice, guest: &Guest) -> Outcome {
     let audit = engine::audit(guest, &choice.settings());
-    setup::deliver_report(cli, &args.output, args.select.fail_on, &audit.report)?;
+    let target = deliver::target(&args.target, &args.image);
+    deliver::report(cli, &args.output, args.select.fail_on, &target, &audit.report)?;
     Ok(audit.report.verdict.into())
 }

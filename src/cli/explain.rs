@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use super::args::{Cli, ExplainArgs};
+use super::deliver;
 use super::exit::{Exit, Outcome};
 use super::setup;
 use crate::catalog::{self, CheckSpec, Language, PROFILES, QUESTIONS};
+use crate::report::{fill, wrapped};
 use crate::sys;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Outcome {
@@ -14,64 +16,100 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// The headings, and what `prepare` does about it, in one language.
+struct Headings {
+    why: &'static str,
+    remedy: &'static str,
+    says: &'static str,
+    asked: &'static str,
+    sources: &'static str,
+    mends: &'static str,
+    by_hand: &'static str,
+    off: &'static str,
+}
+
+const EN: Headings = Headings {
+    why: "Why it matters",
+    remedy: "What to do",
+    says: "What it says",
+    asked: "Questions of the image FAQ that it answers",
+    sources: "Sources",
+    mends: "`guestprep prepare --check {id}` mends what it can, and rollback undoes it: {actions}",
+    by_hand: "Nothing of it is mended by `guestprep prepare`.",
+    off: "off",
+};
+
+const ZH: Headings = Headings {
+    why: "为什么重要",
+    remedy: "处理方法",
+    says: "检查会报告什么",
+    asked: "对应的镜像 FAQ 问题",
+    sources: "来源",
+    mends: "`guestprep prepare --check {id}` 会修复可以修复的部分，rollback 可以撤销：{actions}",
+    by_hand: "`guestprep prepare` 不会修改它。",
+    off: "不检查",
+};
+
 fn text(spec: &CheckSpec, language: Language) -> String {
     let texts = spec.texts(language);
-    let (why, remedy, says, asked, sources) = match language {
-        Language::En => ("Why", "What to do", "What it says", "Questions it answers", "Sources"),
-        Language::Zh => ("原因", "处理方法", "检查结果", "相关问题", "来源"),
+    let words = deliver::words(language);
+    let headings = match language {
+        Language::En => EN,
+        Language::Zh => ZH,
     };
     let mut out = String::new();
-    let _ = writeln!(out, "{}\n{}\n", spec.id, texts.title);
+    let _ = writeln!(out, "{}\n{}\n", spec.id, wrapped(texts.title, "", 0));
     let severities: Vec<String> = PROFILES
         .iter()
         .map(|profile| {
-            let word = profile.severity_of(spec).map_or("off", |severity| severity.as_str());
+            let severity = profile.severity_of(spec);
+            let word = severity.map_or(headings.off, |severity| words.severity(severity));
             format!("{} {word}", profile.name)
         })
         .collect();
-    let _ = writeln!(out, "{} | {}\n", spec.category, severities.join(", "));
-    let _ = writeln!(out, "{why}\n{}\n", wrapped(texts.why, language));
-    let _ = writeln!(out, "{remedy}\n{}\n", wrapped(texts.remedy, language));
-    let _ = writeln!(out, "{says}");
+    let _ = writeln!(out, "{} | {}", words.category(spec.category), severities.join(words.comma));
+    paragraph(&mut out, headings.why, texts.why);
+    paragraph(&mut out, headings.remedy, texts.remedy);
+    let _ = match &spec.fix {
+        Some(fix) => {
+            let actions = fix.actions.join(words.comma);
+            let line = fill(headings.mends, &[("id", spec.id), ("actions", &actions)]);
+            writeln!(out, "{}", indented(&line))
+        }
+        None => writeln!(out, "{}", indented(headings.by_hand)),
+    };
+    let _ = writeln!(out, "\n{}", headings.says);
     for (key, message) in texts.findings {
-        let own = spec.finding_severity(key).map(|s| format!(" [{s}]")).unwrap_or_default();
-        let _ = writeln!(out, "  {key}{own}: {message}");
+        let own = spec.finding_severity(key).map(|s| format!(" [{}]", words.severity(s)));
+        let line = format!("{key}{}: {message}", own.unwrap_or_default());
+        let _ = writeln!(out, "{}", wrapped(&line, "  ", 4));
     }
     let questions: Vec<_> = QUESTIONS.iter().filter(|q| q.checks.contains(&spec.id)).collect();
     if !questions.is_empty() {
-        let _ = writeln!(out, "\n{asked}");
+        let _ = writeln!(out, "\n{}", headings.asked);
     }
     for question in questions {
         let says = match language {
             Language::En => question.en,
             Language::Zh => question.zh,
         };
-        let _ = writeln!(out, "  {}\n{}", question.asks, wrapped(says, language));
+        let _ = writeln!(out, "{}", wrapped(question.asks, "  ", 2));
+        let _ = writeln!(out, "{}", wrapped(says, "    ", 4));
         for command in question.commands {
-            let _ = writeln!(out, "  guestprep {command}");
+            let _ = writeln!(out, "    guestprep {command}");
         }
     }
-    let _ = writeln!(out, "\n{sources}");
+    let _ = writeln!(out, "\n{}", headings.sources);
     for reference in spec.references {
-        let _ = writeln!(out, "  {reference}");
+        let _ = writeln!(out, "{}", wrapped(reference, "  ", 4));
     }
     out
 }
 
-/// Words wrapped at 78 columns and indented by two; Chinese has no blanks to wrap at.
-fn wrapped(text: &str, language: Language) -> String {
-    if language == Language::Zh {
-        return format!("  {text}");
-    }
-    let mut lines = vec![String::from(" ")];
-    for word in text.split_whitespace() {
-        if lines.last().is_some_and(|line| line.len() + 1 + word.len() > 78) {
-            lines.push(String::from(" "));
-        }
-        if let Some(line) = lines.last_mut() {
-            line.push(' ');
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
+fn paragraph(out: &mut String, heading: &str, text: &str) {
+    let _ = writeln!(out, "\n{heading}\n{}", indented(text));
+}
+
+fn indented(text: &str) -> String {
+    wrapped(text, "  ", 2)
 }

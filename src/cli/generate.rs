@@ -25,6 +25,7 @@ const CATEGORIES: [(Category, &str); 7] = [
 pub fn run(_cli: &Cli, args: &GenerateArgs) -> Outcome {
     match &args.what {
         Generated::Catalogue => sys::print(catalogue().as_bytes())?,
+        Generated::Schema => sys::print(super::schema::schema().as_bytes())?,
         Generated::Man { output } => man(output.as_deref())?,
         Generated::Completions { shell } => {
             let mut text = Vec::new();

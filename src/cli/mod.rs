@@ -9,11 +9,13 @@ mod capture;
 mod change;
 mod collect;
 mod daemon;
+mod deliver;
 mod disks;
 mod dns;
 mod exit;
 mod explain;
 mod firstboot;
+mod fleet;
 mod generate;
 mod image;
 mod kdump;
@@ -25,11 +27,14 @@ mod progress;
 mod rollback;
 mod runs;
 mod scan;
+mod schema;
 mod setup;
+mod sign;
 mod status;
 mod swap;
 mod target;
 mod umount;
+mod verify;
 mod wishes;
 
 use std::process::ExitCode;
@@ -66,10 +71,12 @@ pub fn main() -> ExitCode {
         Command::Swap(args) => swap::run(&cli, args),
         Command::Kdump(args) => kdump::run(&cli, args),
         Command::Firstboot(args) => firstboot::run(&cli, args),
+        Command::Fleet(args) => fleet::run(&cli, args),
         Command::Collect(args) => collect::run(&cli, args),
         Command::Daemon(args) => daemon::run(&cli, args),
         Command::Status(args) => status::run(&cli, args),
         Command::Scan(args) => scan::run(&cli, args),
+        Command::Verify(args) => verify::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::List(args) => list::run(&cli, args),
         Command::Generate(args) => generate::run(&cli, args),

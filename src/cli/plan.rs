@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::args::{Cli, LookArgs, ReportFormat};
 use super::bundle;
+use super::deliver;
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
 use super::target::Target;
@@ -57,12 +58,12 @@ fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -
             }
             text
         }
-        Some(ReportFormat::Ndjson | ReportFormat::Junit | ReportFormat::Tap) => {
+        Some(_) => {
             let wrong = "a plan is text or json; the other forms are a report's";
             return Err(Trouble::usage(wrong).hint("`guestprep audit` makes a report"));
         }
     };
-    setup::deliver(&args.output, &text)?;
+    deliver::text_of(&args.output, &text)?;
     if with_obstacles {
         for obstacle in preflight(guest, &plan)? {
             sys::say(&format!("in the way: {}", obstacle.message));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Cli, PrepareArgs, ReportFormat};
 use super::change::{ask, can_ask, refuse_obstacles, take_asked};
+use super::deliver;
 use super::exit::{Outcome, Trouble};
 use super::image;
 use super::plan::{make, render};
@@ -78,11 +79,14 @@ pub fn deliver(
 ) -> Result<(), Trouble> {
     let mut wanted = args.output.clone();
     wanted.output = output;
+    let target = deliver::target(&args.target, &args.image);
     // Not exit code 4, whatever the cause: the steps are taken and stay.
-    setup::deliver_report(cli, &wanted, args.select.fail_on, report).map_err(|trouble| match done {
-        Some(done) => Trouble::usage(format!("{trouble}; {done}")),
-        None => trouble,
-    })
+    deliver::report(cli, &wanted, args.select.fail_on, &target, report).map_err(
+        |trouble| match done {
+            Some(done) => Trouble::usage(format!("{trouble}; {done}")),
+            None => trouble,
+        },
+    )
 }
 
 fn read_plan(path: &Path) -> Result<Plan, Trouble> {

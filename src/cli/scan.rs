@@ -12,7 +12,7 @@ use crate::guest::{Guest, Reader};
 use crate::model::{GuestPath, Policy};
 use crate::parse::size;
 use crate::report::Style;
-use crate::report::sarif::{self, SarifResult, SarifRule};
+use crate::report::sarif::{SarifKind, SarifNotice, SarifPlace, SarifResult, SarifRule, SarifRun};
 use crate::secrets::{Found, Limits, Options, Rules, Scanned, scan};
 use crate::sys;
 
@@ -131,32 +131,46 @@ fn json_of(scanned: &Scanned, rules: &Rules, guest: &Guest, language: Language) 
 }
 
 fn sarif_of(scanned: &Scanned, rules: &Rules, language: Language) -> String {
-    let told: Vec<SarifRule> = rules
-        .rules()
-        .iter()
-        .map(|rule| SarifRule {
-            id: rule.id.clone(),
-            title: title(rules, &rule.id, language).to_owned(),
-            references: rule.references.clone(),
-        })
-        .collect();
+    let told = rules.rules().iter().map(|rule| SarifRule {
+        id: rule.id.clone(),
+        title: title(rules, &rule.id, language).to_owned(),
+        level: "error",
+        why: String::new(),
+        remedy: String::new(),
+        references: rule.references.clone(),
+        tags: Vec::new(),
+    });
     let result = |found: &Found, why: Option<&String>| {
         let inside: String = found.at.inside.iter().map(|name| format!(" in {name}")).collect();
+        // Lines of a member are not lines of the file.
+        let is_whole = found.at.inside.is_empty();
         SarifResult {
             rule: found.rule.clone(),
+            kind: SarifKind::Fail,
             level: "error",
             message: format!("{}{inside}: {}", title(rules, &found.rule, language), found.mask),
-            path: found.at.path.as_bytes().to_vec(),
-            // Lines of a member are not lines of the file.
-            region: found.at.inside.is_empty().then_some((found.at.line, found.at.column)),
+            place: SarifPlace::File {
+                path: found.at.path.as_bytes().to_vec(),
+                line: is_whole.then_some(found.at.line),
+                column: is_whole.then_some(found.at.column),
+            },
             fingerprint: found.fingerprint.clone(),
             suppressed: why.cloned(),
+            properties: Value::Null,
         }
     };
     let found = scanned.found.iter().map(|found| result(found, None));
     let waived = scanned.waived.iter().map(|(found, why)| result(found, Some(why)));
-    let unread: Vec<String> = scanned.unread.iter().map(|(_, why)| why.clone()).collect();
-    sarif::document(&told, &found.chain(waived).collect::<Vec<_>>(), &unread)
+    let notice = |why: &String| SarifNotice { level: "error", rule: None, text: why.clone() };
+    SarifRun {
+        rules: told.collect(),
+        results: found.chain(waived).collect(),
+        notices: scanned.unread.iter().map(|(_, why)| notice(why)).collect(),
+        category: "guestprep/scan/".to_owned(),
+        started: None,
+        properties: Value::Null,
+    }
+    .document()
 }
 
 /// The words of the answer: waived, unread, trusted, and that nothing is.

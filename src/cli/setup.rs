@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Cli, Color, FailOn, Lang, OutputArgs, ReportFormat, SelectArgs, TargetArgs};
+use super::args::{Cli, Color, Lang, SelectArgs, TargetArgs};
 use super::exit::{Exit, Trouble};
 use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
 use crate::change::{RolledBack, Store, recover};
 use crate::engine::{Selection, Settings};
 use crate::guest::{Guest, SavedSettings};
-use crate::model::{Category, CheckId, Policy, Report};
-use crate::report::{self, Style, Words};
+use crate::model::{Category, CheckId, Policy};
+use crate::report::Style;
 use crate::sys::{self, ErrorKind, Lock};
 
 /// Where the operator's configuration lies.
@@ -244,39 +244,6 @@ pub fn style(color: Color, to_file: bool) -> Style {
             if plain { Style::plain() } else { Style::colored() }
         }
     }
-}
-
-/// Put a report where it is wanted.
-pub fn deliver_report(
-    cli: &Cli,
-    output: &OutputArgs,
-    fail_on: FailOn,
-    report: &Report,
-) -> Result<(), Trouble> {
-    let text = match output.format {
-        Some(ReportFormat::Json) => report::json(report),
-        Some(ReportFormat::Ndjson) => report::ndjson(report),
-        Some(ReportFormat::Junit) => report::junit(report, fail_on.into()),
-        Some(ReportFormat::Tap) => report::tap(report, fail_on.into()),
-        Some(ReportFormat::Text) | None => {
-            let words = match language(cli) {
-                Language::En => &Words::EN,
-                Language::Zh => &Words::ZH,
-            };
-            report::text(report, words, style(output.color, output.output.is_some()))
-        }
-    };
-    deliver(output, &text)
-}
-
-/// Put an answer where it is wanted.
-pub fn deliver(output: &OutputArgs, text: &str) -> Result<(), Trouble> {
-    match &output.output {
-        Some(path) => sys::write_named(path, text.as_bytes())?,
-        None if output.quiet => {}
-        None => sys::print(text.as_bytes())?,
-    }
-    Ok(())
 }
 
 /// The target's paths made absolute, before the working directory is left.

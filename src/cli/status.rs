@@ -39,7 +39,9 @@ pub fn run(_cli: &Cli, args: &StatusArgs) -> Outcome {
 
 fn render(readiness: &Readiness, style: Style) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}  since {}", style.decision(readiness.verdict), readiness.since);
+    let verdict = readiness.verdict.to_string();
+    let _ =
+        writeln!(out, "{}  since {}", style.decision(readiness.verdict, &verdict), readiness.since);
     for (name, checks) in [("blockers", &readiness.blockers), ("unknown", &readiness.unknown)] {
         if !checks.is_empty() {
             let _ = writeln!(out, "{name}: {}", checks.join(", "));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -9,7 +10,7 @@ use crate::model::{CheckResult, Decision, Report, Severity, VerdictName};
 use crate::report::{self, Metrics};
 
 /// Whether an image made now is ready, and what stands in the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 pub struct Readiness {
     /// The answer.
     #[schema(value_type = String, example = "not-ready")]
@@ -27,7 +28,7 @@ pub struct Readiness {
 }
 
 /// Something that `prepare` had mended and that is there again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 pub struct Drift {
     /// The check that finds it.
     pub check: String,

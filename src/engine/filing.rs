@@ -4,7 +4,7 @@ use super::Settings;
 use crate::catalog::{CheckSpec, Language};
 use crate::model::{
     CheckId, CheckResult, Edit, Finding, Remedy, RemedyKind, ReportedFinding, Severity, Verdict,
-    VerdictName, Waived,
+    VerdictName, Waived, Waiver,
 };
 use crate::sys::today;
 
@@ -51,8 +51,8 @@ pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &S
         }
         Verdict::Unknown { reason, findings } => (VerdictName::Unknown, Some(reason), findings),
     };
-    let waiver = settings.config.checks.get(spec.id).and_then(|own| own.waive.as_deref());
-    let waiver = waiver.filter(|text| !is_over(text));
+    let waivers = settings.config.checks.get(spec.id).and_then(|own| own.waive.as_deref());
+    let waivers = waivers.unwrap_or_default();
     let id = CheckId::from(spec.id);
     let mut filed = Filed {
         result: CheckResult {
@@ -68,28 +68,28 @@ pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &S
         edits: Vec::new(),
     };
     for finding in findings {
-        let reported = report(spec, declared, &finding, settings);
-        match waiver {
-            Some(why) => filed.waived.push(Waived {
-                id: id.clone(),
-                reason: why.to_owned(),
-                finding: reported,
-            }),
-            None => {
-                filed.result.findings.push(reported);
-                filed.edits.extend(finding.fix.into_iter().map(|edit| (id.clone(), edit)));
-            }
+        let mut reported = report(spec, declared, &finding, settings);
+        let (over, held): (Vec<_>, Vec<_>) = waivers
+            .iter()
+            .filter(|waiver| waiver.is_for(&reported))
+            .map(|settings| &settings.waiver)
+            .partition(|waiver| is_over(waiver));
+        if let Some(waiver) = held.first() {
+            let waiver = (*waiver).clone();
+            filed.waived.push(Waived { id: id.clone(), waiver, finding: reported });
+        } else {
+            reported.expired = over.first().map(|waiver| (*waiver).clone());
+            filed.result.findings.push(reported);
+            filed.edits.extend(finding.fix.into_iter().map(|edit| (id.clone(), edit)));
         }
     }
     if let Some(worst) = filed.result.findings.iter().map(|f| f.severity).max() {
         filed.result.severity = worst;
-    }
-    if let Some(why) = waiver
-        && !filed.waived.is_empty()
+    } else if let Some(waived) = filed.waived.first()
         && filed.result.verdict == VerdictName::Fail
     {
         filed.result.verdict = VerdictName::Pass;
-        filed.result.reason = Some(why.to_owned());
+        filed.result.reason = Some(waived.waiver.reason.clone());
     }
     filed
 }
@@ -118,6 +118,7 @@ fn report(
             summary: texts.remedy.to_owned(),
             reversible: spec.fix.as_ref().is_some_and(|fix| fix.reversible),
         },
+        expired: None,
     }
 }
 
@@ -139,23 +140,8 @@ fn not_applicable(spec: &CheckSpec, key: &str, settings: &Settings) -> String {
     .to_owned()
 }
 
-/// Whether a waiver's own `until 2027-01-01` has passed. The day itself still counts.
-fn is_over(waiver: &str) -> bool {
-    let Some((_, rest)) = waiver.rsplit_once("until ") else { return false };
-    let date = rest.trim().trim_end_matches('.');
-    let looks_like_a_date = date.len() == 10 && date.bytes().filter(|b| *b == b'-').count() == 2;
-    looks_like_a_date && date < today().as_str()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_waiver_ends_on_its_day() {
-        assert!(is_over("legacy disk, until 2020-01-01"));
-        assert!(!is_over("legacy disk, until 2999-12-31"));
-        assert!(!is_over("for ever"));
-        assert!(!is_over(&format!("today, until {}", today())));
-    }
+/// Whether a waiver has ended. What day it is is asked only where one can end: an answer rests on what
+/// was asked for it.
+fn is_over(waiver: &Waiver) -> bool {
+    waiver.until.is_some() && waiver.is_over(&today())
 }

@@ -12,8 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::catalog::{CheckSpec, Config, Language, Profile, Rule};
 use crate::guest::{Guest, Mode};
 use crate::model::{
-    Category, CheckId, Edit, GuestInfo, GuestOs, ImageInfo, Report, Severity, Summary, Verdict,
-    VerdictName,
+    Category, CheckId, Edit, GuestInfo, GuestOs, ImageInfo, Report, Severity, Verdict,
 };
 use crate::probe;
 
@@ -109,30 +108,6 @@ fn judge(guest: &Guest, spec: &CheckSpec) -> Verdict {
             Verdict::Unknown { reason, findings: Vec::new() }
         }
     }
-}
-
-fn summary(results: &[crate::model::CheckResult]) -> Summary {
-    let mut summary = Summary::default();
-    for result in results {
-        match result.verdict {
-            VerdictName::Pass => {
-                summary.pass += 1;
-                // What a check that passes has found are facts.
-                continue;
-            }
-            VerdictName::Fail => summary.fail += 1,
-            VerdictName::NotApplicable => summary.not_applicable += 1,
-            VerdictName::Unknown => summary.unknown += 1,
-        }
-        for finding in &result.findings {
-            match finding.severity {
-                Severity::Blocker => summary.blockers += 1,
-                Severity::Warning => summary.warnings += 1,
-                Severity::Advice => summary.advice += 1,
-            }
-        }
-    }
-    summary
 }
 
 /// What a report says of the guest itself.

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use super::filing::{self, Filed};
-use super::{Audit, Settings, guest_info, judge, summary};
+use super::{Audit, Settings, guest_info, judge};
 use crate::catalog::{CHECKS, CheckSpec};
 use crate::guest::Guest;
-use crate::model::{Decision, GuestInfo, Report, Tool, VerdictName, digest_of};
+use crate::model::{Decision, GuestInfo, Report, Summary, Tool, VerdictName};
 use crate::probe;
 use crate::sys::trace::{self, Inputs, Question};
 use crate::sys::{Stopwatch, now_rfc3339};
@@ -84,8 +84,11 @@ impl Standing {
         let mut any = false;
         for spec in these {
             let Some(declared) = filing::declared_severity(spec, settings) else { continue };
-            let (verdict, inputs) = trace::note(|| judge(guest, spec));
-            let filed = filing::file(spec, declared, verdict, settings);
+            // Filing too: a waiver that ends has its check judged again.
+            let (filed, inputs) = trace::note(|| {
+                let verdict = judge(guest, spec);
+                filing::file(spec, declared, verdict, settings)
+            });
             let is_open = filed.result.verdict == VerdictName::Unknown
                 && filing::worst(spec, declared, settings) >= settings.fail_on;
             self.judged.insert(spec.id, Judged { filed, is_open, inputs });
@@ -123,10 +126,9 @@ impl Standing {
             (false, true) => Decision::Undetermined,
             (false, false) => Decision::Ready,
         };
-        let digest = digest_of(&(&info, settings.profile.name, verdict, &results, &waived));
-        // The digest of a bundle's report is that of the guest's own.
+        let mode = info.mode.clone();
         let guest = GuestInfo { mode: guest.comes_from().to_owned(), ..info };
-        let report = Report {
+        let mut report = Report {
             schema: Report::SCHEMA.to_owned(),
             tool: Tool {
                 name: "guestprep".to_owned(),
@@ -137,11 +139,13 @@ impl Standing {
             started: self.started.clone(),
             duration_ms: self.duration_ms,
             verdict,
-            summary: summary(&results),
+            summary: Summary::of(&results),
             checks: results,
             waived,
-            digest,
+            digest: String::new(),
         };
+        // The digest of a bundle's report is that of the guest's own.
+        report.digest = report.digest_in(&mode);
         Audit { report, edits }
     }
 }

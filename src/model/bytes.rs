@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A byte string of a guest: a line, a field, a value.
@@ -124,8 +125,26 @@ impl<'de> Deserialize<'de> for ByteString {
     }
 }
 
+impl JsonSchema for ByteString {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ByteString".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Bytes of a guest: what is no UTF-8, and every control character and backslash, \
+                            stands as \\xNN, \\t, \\r, \\n or \\\\.",
+        })
+    }
+}
+
 /// An absolute path inside a guest, as the guest itself would name it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct GuestPath(ByteString);
 

@@ -1,11 +1,12 @@
 //! The semantic edits that probes offer and `change/` composes into steps.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ByteString, GuestPath};
 
 /// One thing to change, said by what it means and not by bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edit {
     /// Change one line of a table of lines (fstab, crypttab).
@@ -112,7 +113,7 @@ pub enum Edit {
 }
 
 /// What becomes of one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineChange {
     /// Comment it out behind a marker that keeps its bytes.
@@ -128,7 +129,7 @@ pub enum LineChange {
 }
 
 /// A mount as it is now, with all that rollback needs to make it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MountRecord {
     /// Where it is mounted.
     pub target: GuestPath,

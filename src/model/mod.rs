@@ -11,6 +11,7 @@ mod finding;
 mod plan;
 mod policy;
 mod report;
+mod waiver;
 
 pub use bytes::{ByteString, GuestPath};
 pub use check::{Category, CheckId, Severity};
@@ -26,3 +27,4 @@ pub use report::{
     CheckResult, Decision, GuestInfo, GuestOs, ImageInfo, Remedy, RemedyKind, Report,
     ReportedFinding, Summary, Tool, VerdictName, Waived,
 };
+pub use waiver::Waiver;

@@ -1,5 +1,6 @@
 //! A plan: the ordered steps that `prepare` would take, as data (schema `guestprep.plan/1`).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ByteString, CheckId, GuestPath, MountRecord};
@@ -8,10 +9,11 @@ use super::{ByteString, CheckId, GuestPath, MountRecord};
 pub const SCHEMA: &str = "guestprep.plan/1";
 
 /// What `prepare` would do, and on which guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Always [`SCHEMA`].
+    /// Always `guestprep.plan/1`.
+    #[schemars(extend("const" = "guestprep.plan/1"))]
     pub schema: String,
     /// The profile that the plan was made under.
     pub profile: String,
@@ -29,7 +31,7 @@ impl Plan {
 }
 
 /// How a plan knows its guest again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanGuest {
     /// `live`, `root`, `image` or `bundle`.
@@ -41,7 +43,7 @@ pub struct PlanGuest {
 }
 
 /// One step: one thing that is done, verified and undone as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// `s1`, `s2` ... in the order of the plan.
     pub id: String,
@@ -67,7 +69,7 @@ pub struct Step {
 }
 
 /// What a step expects to find; `null` where it expects nothing of that kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expects {
     /// SHA-256 of the file before the step, in hex.
@@ -84,7 +86,7 @@ pub struct Expects {
 }
 
 /// What a step does. The names are those of the plan's `action` field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
     /// Replace lines of a file.
@@ -186,7 +188,7 @@ impl Action {
 }
 
 /// One line before and after, without its line end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineEdit {
     /// The line, counted from 1.

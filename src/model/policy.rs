@@ -1,5 +1,6 @@
 //! What the operator wants of a guest: the part of profile and configuration that probes heed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::GuestPath;
@@ -42,7 +43,7 @@ pub struct Policy {
 }
 
 /// `[network] static`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FixedAddress {
     /// They are reported and stay.
@@ -53,7 +54,7 @@ pub enum FixedAddress {
 }
 
 /// `[network] own-hosts`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OwnHosts {
     /// They are reported and stay.
@@ -64,7 +65,7 @@ pub enum OwnHosts {
 }
 
 /// `[mitigations] want`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MitigationsPolicy {
     /// As they are: those that are switched off are reported.
@@ -77,7 +78,7 @@ pub enum MitigationsPolicy {
 }
 
 /// `[selinux] want`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelinuxPolicy {
     /// As it is.
@@ -90,7 +91,7 @@ pub enum SelinuxPolicy {
 }
 
 /// `[dns] single-request-reopen`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsPolicy {
     /// Where the distribution needs it.
@@ -103,7 +104,7 @@ pub enum DnsPolicy {
 }
 
 /// `[swap] want`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SwapPolicy {
     /// Not said: swap is reported, and only what a clone would wait for is taken away.
@@ -130,7 +131,7 @@ pub enum MetadataPolicy {
 }
 
 /// `[kdump] want`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KdumpPolicy {
     /// As it is: a half-on kdump is reported and left alone.
@@ -143,7 +144,7 @@ pub enum KdumpPolicy {
 }
 
 /// `[mounts] data-disks`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataDisks {
     /// Comment the lines out: the image carries the system disk alone.
@@ -156,7 +157,7 @@ pub enum DataDisks {
 }
 
 /// `[mounts] umount`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Umount {
     /// Unmount data disks that nothing uses; refuse when something does.

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Category, CheckId, Impact, Severity, Subject};
+use super::{Category, CheckId, Impact, Severity, Subject, Waiver, digest_of};
 
 /// Everything that one audit found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Always `guestprep.report/1`.
+    #[schemars(extend("const" = "guestprep.report/1"))]
     pub schema: String,
     /// What made the report.
     pub tool: Tool,
@@ -37,10 +39,28 @@ pub struct Report {
 impl Report {
     /// The schema that this version writes.
     pub const SCHEMA: &'static str = "guestprep.report/1";
+
+    /// The digest of what it says of a guest that is looked at in this way.
+    pub fn digest_in(&self, mode: &str) -> String {
+        let guest = GuestInfo { mode: mode.to_owned(), ..self.guest.clone() };
+        digest_of(&(guest, &self.profile, self.verdict, &self.checks, &self.waived))
+    }
+
+    /// Whether digest and counts are those of what it says. Who changes a report can make both anew: only
+    /// a signature tells who made it.
+    pub fn is_whole(&self) -> bool {
+        // The report of a bundle has the digest of the guest's own.
+        let modes = match self.guest.mode.as_str() {
+            "bundle" => ["live", "root", "image"].as_slice(),
+            own => &[own],
+        };
+        modes.iter().any(|mode| self.digest_in(mode) == self.digest)
+            && self.summary == Summary::of(&self.checks)
+    }
 }
 
 /// The program and its version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// `guestprep`.
     pub name: String,
@@ -49,7 +69,7 @@ pub struct Tool {
 }
 
 /// The guest that a report is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuestInfo {
     /// `live`, `root`, `image` or `bundle`.
     pub mode: String,
@@ -69,7 +89,7 @@ pub struct GuestInfo {
 }
 
 /// The disk image that a guest is on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageInfo {
     /// What holds the disk: `raw`, `tar.gz`, `qcow2`.
     pub container: String,
@@ -80,7 +100,7 @@ pub struct ImageInfo {
 }
 
 /// The distribution of a guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuestOs {
     /// `ID` of os-release, or what the older release files say.
     pub id: Option<String>,
@@ -93,7 +113,7 @@ pub struct GuestOs {
 }
 
 /// The answer of a whole audit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// A clone without its data disks boots and can be logged in to.
@@ -115,7 +135,7 @@ impl fmt::Display for Decision {
 }
 
 /// Counts of checks by verdict, and of findings by severity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Checks that passed.
     pub pass: usize,
@@ -133,8 +153,35 @@ pub struct Summary {
     pub advice: usize,
 }
 
+impl Summary {
+    /// Count.
+    pub fn of(checks: &[CheckResult]) -> Self {
+        let mut summary = Self::default();
+        for check in checks {
+            match check.verdict {
+                VerdictName::Pass => {
+                    summary.pass += 1;
+                    // What a check that passes has found are facts.
+                    continue;
+                }
+                VerdictName::Fail => summary.fail += 1,
+                VerdictName::NotApplicable => summary.not_applicable += 1,
+                VerdictName::Unknown => summary.unknown += 1,
+            }
+            for finding in &check.findings {
+                match finding.severity {
+                    Severity::Blocker => summary.blockers += 1,
+                    Severity::Warning => summary.warnings += 1,
+                    Severity::Advice => summary.advice += 1,
+                }
+            }
+        }
+        summary
+    }
+}
+
 /// One check's answer, with its texts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// The check.
     pub id: CheckId,
@@ -153,7 +200,7 @@ pub struct CheckResult {
 }
 
 /// A verdict without its contents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictName {
     /// Judged, and good.
@@ -167,7 +214,7 @@ pub enum VerdictName {
 }
 
 /// One bad thing, with its words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportedFinding {
     /// The message's key.
     pub key: String,
@@ -185,10 +232,13 @@ pub struct ReportedFinding {
     pub impact: Option<Impact>,
     /// What can be done.
     pub remedy: Remedy,
+    /// The waiver that it had, where that has ended: it counts again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<Waiver>,
 }
 
 /// What can be done about a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remedy {
     /// By `prepare`, or by a person.
     pub kind: RemedyKind,
@@ -199,7 +249,7 @@ pub struct Remedy {
 }
 
 /// Who mends a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RemedyKind {
     /// `guestprep prepare` does it.
@@ -209,12 +259,13 @@ pub enum RemedyKind {
 }
 
 /// A finding that the configuration waived.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Waived {
     /// The check.
     pub id: CheckId,
-    /// Why, in the words of the configuration.
-    pub reason: String,
+    /// Who decided that, why, and until when, as the configuration has it.
+    #[serde(flatten)]
+    pub waiver: Waiver,
     /// What was waived.
     pub finding: ReportedFinding,
 }

@@ -4,7 +4,7 @@
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
-use super::outcome::{Outcome, line_of};
+use super::outcome::{Outcome, line_of, waived_line};
 use crate::model::{CheckResult, Report, Severity};
 
 /// Render a report. Findings of `line` and above make a guest not ready; a case that has milder ones
@@ -41,7 +41,7 @@ pub fn junit(report: &Report, line: Severity) -> String {
     xml.empty("property", &[("name", "digest"), ("value", &report.digest)]);
     xml.close("properties");
     for (check, outcome) in report.checks.iter().zip(outcomes) {
-        case(&mut xml, check, outcome);
+        case(&mut xml, report, check, outcome);
     }
     xml.close("testsuite");
     xml.close("testsuites");
@@ -50,11 +50,12 @@ pub fn junit(report: &Report, line: Severity) -> String {
     text
 }
 
-fn case(xml: &mut Xml, check: &CheckResult, outcome: Outcome) {
+fn case(xml: &mut Xml, report: &Report, check: &CheckResult, outcome: Outcome) {
     let class = format!("guestprep.{}", check.category);
     let attributes = [("name", check.id.as_str()), ("classname", class.as_str()), ("time", "0")];
     let reason = check.reason.as_deref().unwrap_or_default();
-    let lines: Vec<String> = check.findings.iter().map(line_of).collect();
+    let waived = report.waived.iter().filter(|waived| waived.id == check.id).map(waived_line);
+    let lines: Vec<String> = check.findings.iter().map(line_of).chain(waived).collect();
     let lines = lines.join("\n");
     match outcome {
         Outcome::Passed if lines.is_empty() => return xml.empty("testcase", &attributes),

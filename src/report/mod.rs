@@ -1,6 +1,8 @@
 //! Renders a report. It sees neither the machine nor the guest, so that a report renders the same
 //! tomorrow and elsewhere.
 
+mod compact;
+mod html;
 mod junit;
 mod openmetrics;
 mod outcome;
@@ -8,12 +10,20 @@ pub mod sarif;
 mod style;
 mod tap;
 mod text;
+mod visible;
+mod words;
+mod wrap;
 
+pub use compact::compact;
+pub use html::html;
 pub use junit::junit;
 pub use openmetrics::{Metrics, metrics, openmetrics};
 pub use style::Style;
 pub use tap::tap;
-pub use text::{Words, text};
+pub use text::{Shown, text};
+pub use visible::visible;
+pub use words::{Words, fill};
+pub use wrap::wrapped;
 
 use crate::model::Report;
 

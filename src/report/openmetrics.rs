@@ -76,6 +76,13 @@ pub fn metrics(report: &Report) -> Metrics {
     of_checks(&mut out, report, "guestprep_check_unknown", VerdictName::Unknown);
     out.gauge("guestprep_waived_findings", "Findings that the configuration waives.");
     out.sample("guestprep_waived_findings", &[], report.waived.len());
+    out.gauge(
+        "guestprep_expired_waivers",
+        "Findings that count again, because their waiver has ended.",
+    );
+    let findings = report.checks.iter().flat_map(|check| &check.findings);
+    let expired = findings.filter(|finding| finding.expired.is_some()).count();
+    out.sample("guestprep_expired_waivers", &[], expired);
     out.gauge("guestprep_audit_seconds", "How long the last look took.");
     let seconds = report.duration_ms / 1000;
     let rest = report.duration_ms % 1000;

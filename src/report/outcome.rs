@@ -1,6 +1,8 @@
 //! A check as a test: what JUnit and TAP can say of it.
 
-use crate::model::{CheckResult, Decision, Report, ReportedFinding, Severity, VerdictName};
+use crate::model::{
+    CheckResult, Decision, Report, ReportedFinding, Severity, VerdictName, Waived, Waiver,
+};
 
 /// What a check comes to as a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +37,33 @@ impl Outcome {
 
 /// A finding on one line: where, what, and what it does to boot.
 pub fn line_of(finding: &ReportedFinding) -> String {
-    let mut text = format!("{} {}: {}", finding.severity, finding.subject, finding.message);
+    format!("{} {}: {}", finding.severity, finding.subject, message_of(finding))
+}
+
+/// What a finding says, what it does to boot, and that it was waived and is no longer.
+pub fn message_of(finding: &ReportedFinding) -> String {
+    let mut text = finding.message.clone();
     if let Some(impact) = finding.impact {
         text += &format!(" [{}]", impact.as_str());
+    }
+    if let Some(waiver) = &finding.expired {
+        text += &format!(" [the waiver has ended: {}]", told(waiver));
+    }
+    text
+}
+
+/// A finding that does not count, on one line.
+pub fn waived_line(waived: &Waived) -> String {
+    format!("waived: {}: {}", told(&waived.waiver), line_of(&waived.finding))
+}
+
+/// Why, who and until when.
+pub fn told(waiver: &Waiver) -> String {
+    let mut text = waiver.reason.clone();
+    let until = waiver.until.as_ref().map(|day| format!("until {day}"));
+    let who: Vec<&str> = waiver.owner.as_deref().into_iter().chain(until.as_deref()).collect();
+    if !who.is_empty() {
+        text += &format!(" ({})", who.join(", "));
     }
     text
 }

@@ -61,13 +61,13 @@ impl Style {
     }
 
     /// The answer.
-    pub fn decision(self, decision: Decision) -> String {
+    pub fn decision(self, decision: Decision, text: &str) -> String {
         let code = match decision {
             Decision::Ready => "1;32",
             Decision::NotReady => "1;31",
             Decision::Undetermined => "1;35",
         };
-        self.paint(code, &decision.to_string())
+        self.paint(code, text)
     }
 
     /// A unified diff, its lines coloured by their first character.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, message_of, waived_line};
 use crate::model::{CheckResult, Report, Severity};
 
 /// Render a report. Findings of `line` and above make a guest not ready; what is milder is a TODO,
@@ -29,6 +29,9 @@ pub fn tap(report: &Report, line: Severity) -> String {
         if !check.findings.is_empty() || !is_ok {
             diagnose(&mut out, reason, check);
         }
+        for waived in report.waived.iter().filter(|waived| waived.id == check.id) {
+            let _ = writeln!(out, "# {}", escaped(&waived_line(waived)));
+        }
     }
     let _ = writeln!(out, "# {}", escaped(&report.verdict.to_string()));
     out
@@ -50,10 +53,7 @@ fn diagnose(out: &mut String, reason: &str, check: &CheckResult) {
         let _ = writeln!(out, "    - key: {}", finding.key);
         let _ = writeln!(out, "      severity: {}", finding.severity);
         let _ = writeln!(out, "      subject: {}", text(&finding.subject.to_string()));
-        let _ = writeln!(out, "      message: {}", text(&finding.message));
-        if let Some(impact) = finding.impact {
-            let _ = writeln!(out, "      impact: {}", impact.as_str());
-        }
+        let _ = writeln!(out, "      message: {}", text(&message_of(finding)));
     }
     out.push_str("  ...\n");
 }

@@ -1,203 +1,205 @@
-//! The report for a person: the answer first, then what is bad from worst to mildest, then what
-//! could not be told, then what to do next.
+//! The report for a person: the answer first, then what is bad from worst to mildest, each with what to
+//! do about it, then what could not be told, then what to do next. It fits 80 columns.
 
 use std::fmt::Write as _;
 
-use super::Style;
+use super::words::{Words, fill};
+use super::wrap::wrapped;
+use super::{Style, visible, wrap};
 use crate::model::{
-    CheckResult, Decision, Impact, RemedyKind, Report, ReportedFinding, Severity, VerdictName,
+    CheckResult, Decision, RemedyKind, Report, ReportedFinding, Severity, VerdictName,
 };
 
-/// The report's own words in one language.
-#[derive(Debug)]
-pub struct Words {
-    severity: [&'static str; 3],
-    impact: [&'static str; 3],
-    unknown: &'static str,
-    waived: &'static str,
-    fix_automatic: &'static str,
-    fix_partly: &'static str,
-    fix_manual: &'static str,
-    counts: &'static str,
-    next_prepare: &'static str,
-    next_explain: &'static str,
-    ready: &'static str,
-    undetermined: &'static str,
+/// How a report is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// In which words.
+    pub words: &'a Words,
+    /// In which colours.
+    pub style: Style,
+    /// With the checks that passed, and what was seen of each finding.
+    pub verbose: bool,
+    /// What a command is to be given so that it is about this guest: ` --root /mnt`.
+    pub target: &'a str,
 }
 
-impl Words {
-    /// English.
-    pub const EN: Words = Words {
-        severity: ["advice", "warning", "blocker"],
-        impact: ["harmless", "delays boot", "stops boot"],
-        unknown: "unknown",
-        waived: "waived",
-        fix_automatic: "guestprep prepare mends it",
-        fix_partly: "guestprep prepare mends a part of it; the rest by hand",
-        fix_manual: "to be mended by hand",
-        counts: "passed {pass}, failed {fail}, unknown {unknown}, not applicable {na}",
-        next_prepare: "Next: `guestprep plan` shows what `guestprep prepare` would change.",
-        next_explain: "`guestprep explain {id}` says why it matters and what to do.",
-        ready: "A clone without its data disks boots and can be logged in to.",
-        undetermined: "No blocker was found, but not everything could be judged.",
-    };
-
-    /// Chinese.
-    pub const ZH: Words = Words {
-        severity: ["建议", "警告", "阻断"],
-        impact: ["无影响", "延迟启动", "无法启动"],
-        unknown: "未知",
-        waived: "已豁免",
-        fix_automatic: "可由 guestprep prepare 修复",
-        fix_partly: "部分可由 guestprep prepare 修复，其余需人工处理",
-        fix_manual: "需人工处理",
-        counts: "通过 {pass}，失败 {fail}，未知 {unknown}，不适用 {na}",
-        next_prepare: "下一步：`guestprep plan` 显示 `guestprep prepare` 将做的更改。",
-        next_explain: "`guestprep explain {id}` 说明原因和处理方法。",
-        ready: "不带数据盘的克隆实例可以启动并登录。",
-        undetermined: "未发现阻断项，但有检查无法判定。",
-    };
-}
+/// Below a check's own line.
+const INDENT: &str = "    ";
 
 /// Render a report as text.
-pub fn text(report: &Report, words: &Words, style: Style) -> String {
+pub fn text(report: &Report, shown: &Shown) -> String {
+    let (words, style) = (shown.words, shown.style);
     let mut out = String::new();
-    header(&mut out, report, style);
+    header(&mut out, report, shown);
     for severity in [Severity::Blocker, Severity::Warning, Severity::Advice] {
         let at_this = |c: &&CheckResult| c.severity == severity && !c.findings.is_empty();
         for check in report.checks.iter().filter(at_this) {
-            failed(&mut out, check, words, style);
+            failed(&mut out, check, shown);
         }
     }
     for check in report.checks.iter().filter(|c| c.verdict == VerdictName::Unknown) {
-        let _ =
-            writeln!(out, "{}  {}", style.unknown(words.unknown), style.bold(check.id.as_str()));
-        let _ = writeln!(out, "    {}\n", check.reason.as_deref().unwrap_or(""));
+        let label = style.unknown(words.unknown);
+        let _ = writeln!(out, "{label}  {}", style.bold(check.id.as_str()));
+        let _ = writeln!(out, "{}\n", indented(check.reason.as_deref().unwrap_or_default()));
     }
     for waived in &report.waived {
-        let _ =
-            writeln!(out, "{}  {}: {}", style.dim(words.waived), waived.id, waived.finding.message);
-        let _ = writeln!(out, "    {}\n", waived.reason);
+        let _ = writeln!(out, "{}  {}", style.dim(words.waived), style.bold(waived.id.as_str()));
+        finding(&mut out, &waived.finding, waived.finding.severity, shown);
+        let _ = writeln!(out, "{}\n", style.dim(&indented(&words.waiver(&waived.waiver))));
+    }
+    if shown.verbose {
+        others(&mut out, report, shown);
     }
     let summary = &report.summary;
-    let counts = words
-        .counts
-        .replace("{pass}", &summary.pass.to_string())
-        .replace("{fail}", &summary.fail.to_string())
-        .replace("{unknown}", &summary.unknown.to_string())
-        .replace("{na}", &summary.not_applicable.to_string());
+    let counts = fill(
+        words.counts,
+        &[
+            ("pass", &summary.pass.to_string()),
+            ("fail", &summary.fail.to_string()),
+            ("unknown", &summary.unknown.to_string()),
+            ("na", &summary.not_applicable.to_string()),
+        ],
+    );
     let _ = writeln!(out, "{}", style.dim(&counts));
-    next(&mut out, report, words);
+    next(&mut out, report, shown);
     out
 }
 
-fn header(out: &mut String, report: &Report, style: Style) {
-    let guest = &report.guest;
-    let _ = write!(out, "{}", style.decision(report.verdict));
+fn header(out: &mut String, report: &Report, shown: &Shown) {
+    let (words, style) = (shown.words, shown.style);
+    let decision = words.decision(report.verdict);
+    let _ = write!(out, "{}", style.decision(report.verdict, decision));
     let summary = &report.summary;
     let counts: Vec<String> = [
-        (summary.blockers, "blocker", "blockers"),
-        (summary.warnings, "warning", "warnings"),
-        (summary.advice, "advice", "advice"),
+        (summary.blockers, Severity::Blocker),
+        (summary.warnings, Severity::Warning),
+        (summary.advice, Severity::Advice),
     ]
     .into_iter()
-    .filter(|(count, ..)| *count > 0)
-    .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, severity)| words.findings(severity, count))
     .collect();
     if !counts.is_empty() {
-        let _ = write!(out, "  {}", counts.join(", "));
+        let _ = write!(out, "  {}", counts.join(words.comma));
     }
-    let mut facts = Vec::new();
-    facts.extend(guest.hostname.clone());
-    facts.push(guest.os.pretty_name.clone().unwrap_or_else(|| "unknown distribution".to_owned()));
-    facts.extend(guest.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
-    facts.push(guest.init.clone());
-    facts.push(format!("profile {}", report.profile));
-    if let Some(image) = &guest.image {
-        let how = match image.reader.as_str() {
-            "kernel" => "mounted by the kernel",
-            _ => "read in user space",
-        };
-        facts.push(format!("{} image {how}", image.container));
-    }
-    let _ = writeln!(out, "\n{}", style.dim(&facts.join(", ")));
-    for what in guest.image.iter().flat_map(|image| &image.left_out) {
-        let _ = writeln!(out, "{}", style.dim(&format!("not seen: {what}")));
+    let facts = words.facts(report).join(words.comma);
+    let _ = writeln!(out, "\n{}", style.dim(&wrapped(&facts, "", 0)));
+    for what in report.guest.image.iter().flat_map(|image| &image.left_out) {
+        let line = fill(words.not_seen, &[("what", what)]);
+        let _ = writeln!(out, "{}", style.dim(&wrapped(&line, "", 2)));
     }
     out.push('\n');
 }
 
-fn failed(out: &mut String, check: &CheckResult, words: &Words, style: Style) {
-    let label = style.severity(check.severity, words.severity[check.severity as usize]);
-    let _ =
-        writeln!(out, "{label}  {}  {}", style.bold(check.id.as_str()), style.dim(&check.title));
-    for finding in &check.findings {
-        one(out, finding, check.severity, words, style);
+fn failed(out: &mut String, check: &CheckResult, shown: &Shown) {
+    let (words, style) = (shown.words, shown.style);
+    let severity = words.severity(check.severity);
+    let label = style.severity(check.severity, severity);
+    let _ = write!(out, "{label}  {}", style.bold(check.id.as_str()));
+    let columns = wrap::width(severity) + check.id.as_str().len() + wrap::width(&check.title) + 4;
+    if columns <= wrap::COLUMNS {
+        let _ = writeln!(out, "  {}", style.dim(&visible(&check.title)));
+    } else {
+        let _ = writeln!(out, "\n{}", style.dim(&indented(&check.title)));
     }
-    let automatic =
-        check.findings.iter().filter(|f| f.remedy.kind == RemedyKind::Automatic).count();
-    let fix = match automatic {
-        // Advice is worth knowing; nobody has to do anything about it.
-        0 if check.severity == Severity::Advice => "",
-        0 => words.fix_manual,
-        count if count == check.findings.len() => words.fix_automatic,
-        _ => words.fix_partly,
-    };
-    if !fix.is_empty() {
-        let _ = writeln!(out, "    {}", style.dim(fix));
+    for each in &check.findings {
+        finding(out, each, check.severity, shown);
     }
+    remedy(out, check, shown);
     out.push('\n');
 }
 
-fn one(
-    out: &mut String,
-    finding: &ReportedFinding,
-    of_check: Severity,
-    words: &Words,
-    style: Style,
-) {
+/// What mends a check: the command for what `prepare` can do, the check's own words for the rest.
+fn remedy(out: &mut String, check: &CheckResult, shown: &Shown) {
+    let (words, style) = (shown.words, shown.style);
+    let is_automatic = |f: &&ReportedFinding| f.remedy.kind == RemedyKind::Automatic;
+    let automatic = check.findings.iter().filter(is_automatic).count();
+    if automatic > 0 {
+        let command = format!("guestprep prepare{} --check {}", shown.target, check.id);
+        let _ = writeln!(out, "{INDENT}{} {}", style.dim("$"), style.added(&command));
+    }
+    // Advice is worth knowing; nobody has to do anything about it.
+    let manual = check.findings.iter().find(|f| f.remedy.kind == RemedyKind::Manual);
+    if let Some(manual) = manual.filter(|_| check.severity > Severity::Advice) {
+        let label = if automatic > 0 { words.rest_by_hand } else { words.by_hand };
+        let text = format!("{label} {}", manual.remedy.summary);
+        let _ = writeln!(out, "{}", style.dim(&indented(&text)));
+    }
+}
+
+fn finding(out: &mut String, finding: &ReportedFinding, of_check: Severity, shown: &Shown) {
+    let (words, style) = (shown.words, shown.style);
     let mut notes = Vec::new();
     if finding.severity != of_check {
-        notes.push(words.severity[finding.severity as usize].to_owned());
+        notes.push(words.severity(finding.severity).to_owned());
     }
     if let Some(impact) = finding.impact {
-        let word = words.impact[impact as usize];
-        notes.push(match (impact, finding.values.get("seconds")) {
-            (Impact::DelaysBoot, Some(seconds)) => format!("{word} {seconds} s"),
-            _ => word.to_owned(),
-        });
+        notes.push(words.impact(impact, finding.values.get("seconds")));
     }
-    let notes = if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(", ")) };
-    let _ = writeln!(
-        out,
-        "    {}: {}{}",
-        style.bold(&finding.subject.to_string()),
-        finding.message,
-        notes
-    );
-    if let Some(evidence) = &finding.evidence {
-        for line in evidence.lines() {
-            let _ = writeln!(out, "        {}", style.dim(line));
-        }
+    let notes =
+        if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(words.comma)) };
+    let subject = visible(&finding.subject.to_string());
+    let line = wrapped(&format!("{subject}: {}{notes}", finding.message), INDENT, 6);
+    // Coloured once it is known where the lines end; a subject never has one in it.
+    let _ = writeln!(out, "{}", line.replacen(&subject, &style.bold(&subject), 1));
+    if let Some(waiver) = &finding.expired {
+        let _ = writeln!(out, "{}", style.removed(&wrapped(&words.ended(waiver), "      ", 6)));
+    }
+    for line in finding.evidence.iter().filter(|_| shown.verbose).flat_map(|text| text.lines()) {
+        let _ = writeln!(out, "        {}", style.dim(&visible(line)));
     }
 }
 
-fn next(out: &mut String, report: &Report, words: &Words) {
-    match report.verdict {
-        Decision::Ready => {
-            let _ = writeln!(out, "{}", words.ready);
+/// The checks that have nothing to say, one a line.
+fn others(out: &mut String, report: &Report, shown: &Shown) {
+    let (words, style) = (shown.words, shown.style);
+    let longest = wrap::width(words.passed).max(wrap::width(words.not_applicable));
+    for verdict in [VerdictName::Pass, VerdictName::NotApplicable] {
+        for check in report.checks.iter().filter(|check| check.verdict == verdict) {
+            let label = words.verdict(verdict);
+            let gap = " ".repeat(longest - wrap::width(label) + 2);
+            let reason = check.reason.iter().map(|reason| format!("  {reason}"));
+            let text = format!("{}{}", check.id, reason.collect::<String>());
+            let line = wrapped(&text, &format!("{label}{gap}"), longest + 2);
+            let _ = writeln!(out, "{}", style.dim(&line));
         }
-        Decision::Undetermined => {
-            let _ = writeln!(out, "{}", words.undetermined);
-        }
-        Decision::NotReady => {}
+    }
+    out.push('\n');
+}
+
+/// What to do now, as commands to paste.
+fn next(out: &mut String, report: &Report, shown: &Shown) {
+    let words = shown.words;
+    let sentence = match report.verdict {
+        Decision::Ready => Some(words.says_ready),
+        Decision::Undetermined => Some(words.says_undetermined),
+        Decision::NotReady => None,
+    };
+    if let Some(sentence) = sentence {
+        let _ = writeln!(out, "{}", wrapped(sentence, "", 0));
     }
     let findings = || report.checks.iter().flat_map(|c| c.findings.iter().map(move |f| (c, f)));
+    let mut commands = Vec::new();
     if findings().any(|(_, f)| f.remedy.kind == RemedyKind::Automatic) {
-        let _ = writeln!(out, "{}", words.next_prepare);
+        commands.push((format!("guestprep plan{}", shown.target), words.next_plan));
     }
-    let worst = findings().max_by_key(|(_, f)| f.severity);
-    if let Some((check, _)) = worst {
-        let _ = writeln!(out, "{}", words.next_explain.replace("{id}", check.id.as_str()));
+    if let Some((check, _)) = findings().max_by_key(|(_, f)| f.severity) {
+        commands.push((format!("guestprep explain {}", check.id), words.next_explain));
     }
+    if commands.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{}", words.next);
+    let longest = commands.iter().map(|(command, _)| wrap::width(command)).max().unwrap_or(0);
+    for (command, why) in commands {
+        let gap = " ".repeat(longest - wrap::width(&command) + 2);
+        let line = format!("{INDENT}{command}{gap}# {why}");
+        // A long path pushes what is said of the command off the line.
+        let fits = wrap::width(&line) <= wrap::COLUMNS;
+        let _ = writeln!(out, "{}", if fits { line } else { format!("{INDENT}{command}") });
+    }
+}
+
+fn indented(text: &str) -> String {
+    wrapped(text, INDENT, INDENT.len())
 }

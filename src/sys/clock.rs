@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::trace::{self, Question};
+
 /// Now, in RFC 3339, UTC, to the second.
 pub fn now_rfc3339() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -17,6 +19,7 @@ pub fn run_stamp() -> String {
 
 /// Today's date, UTC, as waivers write it: `2027-01-01`.
 pub fn today() -> String {
+    trace::asked(|| Question::Time);
     Timestamp::now().to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
 }
 

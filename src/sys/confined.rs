@@ -1,8 +1,8 @@
 //! The files below a directory of this machine, confined to it.
 //!
 //! Every path is resolved inside the guest's root as if it were `/`: absolute links are followed
-//! inside it and `..` is clamped at it (openat2 with RESOLVE_IN_ROOT, or libpathrs' own walk where
-//! the kernel is older than 5.6). A thing is first asked what it is and only then opened, so that
+//! inside it and `..` is clamped at it (openat2 with RESOLVE_IN_ROOT, or a walk of our own where the
+//! kernel is older than 5.6). A thing is first asked what it is and only then opened, so that
 //! a FIFO never blocks and a device never notices.
 
 use std::cell::Cell;
@@ -13,20 +13,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use pathrs::flags::OpenFlags;
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::files::{Files, FsUse, MAX_NAMES};
-use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
+use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream, resolve};
 use crate::model::{ByteString, GuestPath};
 
 /// A directory that paths do not lead out of.
 #[derive(Debug)]
 pub struct Confined {
-    inner: pathrs::Root,
-    /// Whether openat2(2) works here. Where it does it is asked directly: libpathrs makes the same
-    /// call, but explains every path that is not there with a dozen more.
+    directory: OwnedFd,
+    /// Whether openat2(2) works here, as far as is known.
     has_openat2: Cell<bool>,
 }
 
@@ -40,9 +38,10 @@ impl Confined {
     /// # Errors
     /// When it may not be opened.
     pub fn open(directory: &Path) -> Result<Self> {
-        let inner = pathrs::Root::open(directory)
-            .map_err(|e| Error::pathrs("open", directory.display(), &e))?;
-        Ok(Self { inner, has_openat2: Cell::new(true) })
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(directory, flags, Mode::empty())
+            .map_err(|e| Error::errno("open", directory.display(), e))?;
+        Ok(Self { directory, has_openat2: Cell::new(true) })
     }
 
     /// Confine paths to a directory that is reached through a link of /proc, which has no path of
@@ -52,14 +51,9 @@ impl Confined {
     /// When it may not be opened.
     pub fn open_through(link: &str) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(link, flags, Mode::empty())
+        let directory = rustix::fs::open(link, flags, Mode::empty())
             .map_err(|e| Error::errno("open", link, e))?;
-        Ok(Self { inner: pathrs::Root::from_fd(fd), has_openat2: Cell::new(true) })
-    }
-
-    /// What a writer needs of it.
-    pub fn inner(&self) -> &pathrs::Root {
-        &self.inner
+        Ok(Self { directory, has_openat2: Cell::new(true) })
     }
 
     /// A handle on what a path names, a link at its end not followed; it cannot be read through.
@@ -121,19 +115,9 @@ impl Confined {
                 Err(e) => return absent(Error::errno(operation, path, e)),
             }
         }
-        let opened = if flags.contains(OFlags::PATH) {
-            if flags.contains(OFlags::NOFOLLOW) {
-                self.inner.resolve_nofollow(as_path(path)).map(OwnedFd::from)
-            } else {
-                self.inner.resolve(as_path(path)).map(OwnedFd::from)
-            }
-        } else {
-            let flags = OpenFlags::from_bits_retain(flags.bits().into());
-            self.inner.open_subpath(as_path(path), flags).map(OwnedFd::from)
-        };
-        match opened {
+        match resolve::open_in_root(self.directory.as_fd(), path.as_bytes(), flags) {
             Ok(fd) => Ok(Some(fd)),
-            Err(e) => absent(Error::pathrs(operation, path, &e)),
+            Err(e) => absent(Error::errno(operation, path, e)),
         }
     }
 
@@ -143,7 +127,8 @@ impl Confined {
         let flags = flags | OFlags::CLOEXEC;
         let mut last = Errno::AGAIN;
         for _ in 0..RACES {
-            match rustix::fs::openat2(&self.inner, as_path(path), flags, Mode::empty(), resolve) {
+            match rustix::fs::openat2(&self.directory, as_path(path), flags, Mode::empty(), resolve)
+            {
                 Err(Errno::AGAIN) => last = Errno::AGAIN,
                 Err(e) => {
                     last = e;

@@ -83,20 +83,6 @@ impl Error {
         Self::io(operation, path, &io::Error::from(errno))
     }
 
-    /// An error of a pathrs call.
-    pub(super) fn pathrs(
-        operation: &'static str,
-        path: impl fmt::Display,
-        source: &pathrs::error::Error,
-    ) -> Self {
-        match source.kind() {
-            pathrs::error::ErrorKind::OsError(Some(errno)) => {
-                Self::io(operation, path, &io::Error::from_raw_os_error(errno))
-            }
-            _ => Self::new(operation, path, ErrorKind::Other, source),
-        }
-    }
-
     /// Add what the bare cause does not say, in parentheses.
     pub fn explained(mut self, why: impl fmt::Display) -> Self {
         self.cause = format!("{} ({why})", self.cause).into();

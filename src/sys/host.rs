@@ -116,22 +116,7 @@ pub fn list_named(directory: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// What the system says.
 pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
-    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
-    // A device or FIFO (`-o /dev/stderr`) is written to; only a file can be replaced.
-    if path.exists() && !path.is_file() {
-        return std::fs::write(path, content).map_err(|e| fail(&e));
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        fail(&e)
-    })
+    super::named::write_streamed(Some(path), |out| out.write_all(content))
 }
 
 /// As [`write_named`], a file that everybody may read, whatever the umask.

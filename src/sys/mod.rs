@@ -2,7 +2,7 @@
 //!
 //! A guest's files come through [`Root`], its kernel's state through [`Kernel`], commands through
 //! [`Runner`], block devices through [`Devices`]. Writing is [`write`]'s and only `change/` may
-//! ask for it. No module outside this one names nix, rustix, pathrs, std::fs or std::process;
+//! ask for it. No module outside this one names nix, rustix, std::fs or std::process;
 //! `clippy.toml` bans their calls elsewhere, because a probe that read `/etc/fstab` with `std::fs`
 //! would read the host's when `--root` names an image.
 
@@ -23,9 +23,11 @@ mod image;
 mod kernel;
 mod lock;
 mod metadata;
+mod named;
 mod private_mounts;
 mod processes;
 mod record;
+mod resolve;
 mod root;
 mod runner;
 mod stream;
@@ -56,6 +58,7 @@ pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
+pub use named::{Named, Reader, open_named, write_streamed};
 pub use private_mounts::{PrivateMounts, Volume};
 pub use processes::{Hold, Holder};
 pub use record::{

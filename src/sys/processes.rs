@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
@@ -116,14 +117,19 @@ fn pids() -> Vec<u32> {
 fn on_mount(link: &Path, device: (u32, u32), mount: u32) -> Option<ByteString> {
     // STATX_DONT_SYNC: a dead network filesystem that some process has open must not hang us.
     let flags = AtFlags::STATX_DONT_SYNC;
-    let statx = rustix::fs::statx(CWD, link, flags, StatxFlags::MNT_ID).ok()?;
-    // KERNEL(5.8): which mount of the filesystem it is. Before, any mount of it may be meant; and
-    // a subvolume of btrfs has a device number of its own, which only the mount's id gets past.
-    let known = statx.stx_mask & StatxFlags::MNT_ID.bits() != 0;
-    let here = if known {
-        statx.stx_mnt_id == u64::from(mount)
-    } else {
-        (statx.stx_dev_major, statx.stx_dev_minor) == device
+    let here = match rustix::fs::statx(CWD, link, flags, StatxFlags::MNT_ID) {
+        // KERNEL(5.8): which mount of the filesystem it is. Before, any mount of it may be meant; and
+        // a subvolume of btrfs has a device number of its own, which only the mount's id gets past.
+        Ok(statx) if statx.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
+            statx.stx_mnt_id == u64::from(mount)
+        }
+        Ok(statx) => (statx.stx_dev_major, statx.stx_dev_minor) == device,
+        // KERNEL(4.11): no statx at all, and no way to ask without the server's answer.
+        Err(Errno::NOSYS) => {
+            let of = rustix::fs::stat(link).ok()?.st_dev;
+            (rustix::fs::major(of), rustix::fs::minor(of)) == device
+        }
+        Err(_) => return None,
     };
     if !here {
         return None;

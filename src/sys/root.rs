@@ -35,7 +35,7 @@ impl Root {
     /// When it does not exist, is not a directory, or may not be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        // pathrs wants a path without links; the operator's own path may have them.
+        // The operator's own path may have links; what is opened below it has none.
         let full = path.canonicalize().map_err(|e| Error::io("open", &shown, &e))?;
         if !full.is_dir() {
             return Err(Error::new("open", shown, ErrorKind::NotRegular, "it is not a directory"));

@@ -3,7 +3,7 @@
 //! Never a shell, never the operator's environment, never for a guest that does not run.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
@@ -96,16 +96,31 @@ impl Runner {
         let program = argv.first().map(|program| program.to_string_lossy().into_owned());
         trace::asked(|| Question::Command(program.unwrap_or_default()));
         match &self.record {
-            None => self.run_here(&argv, limit),
+            None => self.run_here(&argv, None, limit),
             Some(record) => {
                 let shown: Vec<ByteString> =
                     argv.iter().map(|word| ByteString::from(word.as_bytes())).collect();
-                record.run(&shown, || self.run_here(&argv, limit))
+                record.run(&shown, || self.run_here(&argv, None, limit))
             }
         }
     }
 
-    fn run_here(&self, argv: &[&OsStr], limit: Duration) -> Result<Output> {
+    /// As [`Runner::run`], with these bytes on standard input: of a tool that judges what the operator
+    /// named, not of the guest's own, so that nothing of it is noted.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn run_with_input<S: AsRef<OsStr>>(
+        &self,
+        argv: &[S],
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<Output> {
+        let argv: Vec<&OsStr> = argv.iter().map(AsRef::as_ref).collect();
+        self.run_here(&argv, Some(input), limit)
+    }
+
+    fn run_here(&self, argv: &[&OsStr], input: Option<&[u8]>, limit: Duration) -> Result<Output> {
         let Some((program, arguments)) = argv.split_first() else {
             return Err(Error::new("run", "", ErrorKind::Other, "there is no command"));
         };
@@ -125,12 +140,13 @@ impl Runner {
             .env("PATH", PATH)
             .env("LC_ALL", "C")
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .map_err(|e| Error::io("run", &name, &e))?;
+        feed(child.stdin.take(), input);
         let stdout = reader(child.stdout.take());
         let stderr = reader(child.stderr.take());
         let Some(code) = wait(&mut child, limit).map_err(|e| Error::io("run", &name, &e))? else {
@@ -144,6 +160,15 @@ impl Runner {
             stdout: stdout.join().unwrap_or_default(),
             stderr: stderr.join().unwrap_or_default(),
         })
+    }
+}
+
+/// Write from a thread of its own: a command that does not read must not keep the time limit waiting.
+fn feed(pipe: Option<impl Write + Send + 'static>, input: Option<&[u8]>) {
+    if let (Some(mut pipe), Some(input)) = (pipe, input) {
+        let input = input.to_vec();
+        // One that ends before it has read all of it says itself why.
+        std::thread::spawn(move || drop(pipe.write_all(&input)));
     }
 }
 
@@ -200,6 +225,15 @@ mod tests {
         assert_eq!(lines, ["LC_ALL=C", &format!("PATH={PATH}")]);
         let output = Runner::live().run(&["echo", "$(id)"], Duration::from_secs(5)).unwrap();
         assert_eq!(output.stdout, b"$(id)\n");
+    }
+
+    #[test]
+    fn what_is_put_in_is_read_and_a_command_that_reads_nothing_is_not_waited_for() {
+        let much = vec![b'x'; 1 << 20];
+        let limit = Duration::from_secs(20);
+        let output = Runner::live().run_with_input(&["cat"], &much, limit).unwrap();
+        assert_eq!(output.stdout, much);
+        assert!(Runner::live().run_with_input(&["true"], &much, limit).unwrap().success());
     }
 
     #[test]

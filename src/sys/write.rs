@@ -8,13 +8,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::path::Path;
 
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
-use super::confined::as_path;
 use super::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Root, Time};
 use crate::model::{ByteString, GuestPath, Sha256};
 
@@ -74,15 +71,22 @@ impl<'a> RootMut<'a> {
     /// # Errors
     /// What the system says.
     pub fn make_dirs(&self, path: &GuestPath) -> Result<Dir> {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o700);
-        let handle = self
-            .root
-            .directory()?
-            .inner()
-            .mkdir_all(as_path(path), &mode)
-            .map_err(|e| Error::pathrs("make", path, &e))?;
-        open_handle(&handle, path)
+        if let Some(dir) = self.open_dir(path)? {
+            return Ok(dir);
+        }
+        let parent = self.make_dirs(&path.parent())?;
+        match rustix::fs::mkdirat(parent.fd(), path.name(), Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(Error::errno("make", path, e)),
+        }
+        // What leads nowhere: a link to nothing, which was in the way of the new directory.
+        self.open_dir(path)?.ok_or_else(|| Error::errno("make", path, Errno::NOTDIR))
+    }
+
+    fn open_dir(&self, path: &GuestPath) -> Result<Option<Dir>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let opened = self.root.directory()?.open_at(path, flags, "open")?;
+        Ok(opened.map(|fd| Dir::new(fd, path.to_string())))
     }
 
     /// The spot of a path, a link at its end not followed.
@@ -91,13 +95,8 @@ impl<'a> RootMut<'a> {
     /// When the directory above it is not there or may not be opened.
     pub fn spot(&self, path: &GuestPath) -> Result<Spot> {
         let parent = path.parent();
-        let handle = self
-            .root
-            .directory()?
-            .inner()
-            .resolve(as_path(&parent))
-            .map_err(|e| Error::pathrs("open", &parent, &e))?;
-        let dir = open_handle(&handle, &parent)?;
+        let dir =
+            self.open_dir(&parent)?.ok_or_else(|| Error::errno("open", &parent, Errno::NOENT))?;
         Ok(Spot { dir, name: path.name().to_vec(), path: path.clone() })
     }
 
@@ -521,15 +520,6 @@ impl Dir {
         rustix::fs::futimens(self.fd(), &timestamps(accessed, modified))
             .map_err(|e| Error::errno("set the times of", self.path(), e))
     }
-}
-
-fn open_handle(handle: &pathrs::Handle, path: &GuestPath) -> Result<Dir> {
-    // A handle is O_PATH; a directory that is synced must be open for reading. `.` of an O_PATH
-    // directory is that directory, so nothing can come between.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(handle.as_fd(), Path::new("."), flags, Mode::empty())
-        .map(|fd| Dir::new(fd, path.to_string()))
-        .map_err(|e| Error::errno("open", path, e))
 }
 
 fn xattrs(file: &File, path: &GuestPath) -> Result<BTreeMap<String, ByteString>> {

@@ -13,6 +13,7 @@ mod common {
     pub mod fixture;
     pub mod initramfs;
     pub mod live;
+    pub mod old_kernel;
     pub mod state;
 }
 
@@ -24,3 +25,9 @@ mod main_job;
 mod refusals;
 mod replay;
 mod tree;
+
+/// EL 7 has Linux 3.10: what the job rests on there is older than openat2, statx and renameat2.
+#[test]
+fn the_same_on_an_old_kernel() {
+    common::old_kernel::the_same_on_an_old_kernel(&["main_job", "busy", "replay", "xfs"]);
+}

@@ -1,43 +1,12 @@
-//! The forms of a report, each read by a reader of its kind: TAP by prove(1), JUnit's XML by
-//! junitparser (the Debian packages perl and python3-junitparser).
-
-#![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
-
-mod common;
+//! TAP read by prove(1), JUnit's XML by junitparser (the Debian packages perl and python3-junitparser).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use common::fixture::Fixture;
 use serde_json::Value;
 
-/// What a reader could stumble over: markup, the end of a CDATA section, a control character, what
-/// begins a directive of TAP, a line without an end.
-const HOSTILE: &[u8] = b"UUID=98ec47de-82c4-574b-8ec6-84ccd4f06082 / ext4 defaults 0 1\n\
-      /dev/vdb1 /a&b<c>\"d'\\040]]>\x01\x1b[31m#TODO ext4 defaults,x=\xff\xc3 0 0\n\
-      /dev/vdc1 /nofail ext4 nofail 0 0\nUUID=1 \\";
-
-fn guest(fstab: &[u8]) -> Fixture {
-    let fixture = Fixture::distro_in_memory("debian-12");
-    fs::write(fixture.root.join("etc/fstab"), fstab).expect("an fstab");
-    fixture
-}
-
-/// What an audit prints, and its exit code.
-fn audit(fixture: &Fixture, format: &str, more: &[&str]) -> (String, i32) {
-    let done = Command::new(env!("CARGO_BIN_EXE_guestprep"))
-        .args(["audit", "--lang", "en", "--format", format, "--root"])
-        .arg(&fixture.root)
-        .args(more)
-        .output()
-        .expect("guestprep runs");
-    (String::from_utf8(done.stdout).expect("UTF-8"), done.status.code().expect("a code"))
-}
-
-fn report(fixture: &Fixture, more: &[&str]) -> Value {
-    serde_json::from_str(&audit(fixture, "json", more).0).expect("a report")
-}
+use crate::guest::{HOSTILE, audit, guest, report};
 
 /// Every check by what a reader of tests should take it for, given the line of `--fail-on`.
 fn expected(report: &Value, line: &str) -> BTreeMap<String, &'static str> {
