@@ -29,7 +29,7 @@ pub fn profile(name: &str) -> Option<&'static Profile> {
 /// The name among `known` that a person most likely meant, for "did you mean".
 pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|name| (similar::TextDiff::from_chars(typed, name).ratio(), name))
+        .map(|name| (strsim::normalized_damerau_levenshtein(typed, name), name))
         .filter(|(ratio, _)| *ratio > 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)

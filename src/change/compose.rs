@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use similar::TextDiff;
-
 use super::arguments;
+use super::diff;
 use super::line;
 use super::mount_order;
 use super::replay::seal;
@@ -399,12 +398,8 @@ fn unified_diff(path: &GuestPath, before: &[u8], after: &[u8]) -> String {
         }
         text
     };
-    let (before, after) = (shown(before), shown(after));
-    TextDiff::from_lines(before.as_str(), after.as_str())
-        .unified_diff()
-        .context_radius(3)
-        .header(&format!("a{path}"), &format!("b{path}"))
-        .to_string()
+    let names = [format!("a{path}"), format!("b{path}")];
+    diff::unified([&names[0], &names[1]], &shown(before), &shown(after))
 }
 
 fn finish(guest: &Guest, profile: &str, drafts: Vec<Draft>) -> Plan {

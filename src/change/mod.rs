@@ -9,6 +9,7 @@
 mod arguments;
 mod clone;
 mod compose;
+mod diff;
 mod directory;
 mod execute;
 mod journal;

@@ -40,6 +40,7 @@ mod wishes;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -94,11 +95,10 @@ fn log(cli: &Cli) {
     // What a daemon does by itself nobody saw; what a command does it says.
     let is_daemon = matches!(cli.command, Command::Daemon(_));
     let level = match cli.verbose + u8::from(is_daemon) {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
     };
-    let filter = tracing_subscriber::EnvFilter::new(level);
     let stream = std::env::var("JOURNAL_STREAM").ok().filter(|_| is_daemon);
     let journald = crate::daemon::journald(stream.as_deref());
     let stderr = journald.is_none().then(|| {
@@ -110,5 +110,5 @@ fn log(cli: &Cli) {
             // Its complaint about a log that cannot be written would be a panic.
             .log_internal_errors(false)
     });
-    tracing_subscriber::registry().with(filter).with(stderr).with(journald).init();
+    tracing_subscriber::registry().with(level).with(stderr).with(journald).init();
 }

@@ -19,13 +19,14 @@ use crate::report;
 use crate::sys::watch::{Changes, Waker};
 use crate::sys::{self, Result};
 
-/// So long nothing more has to happen before what happened is looked at: an editor or a package
-/// manager does many things at once.
-const QUIET: Duration = Duration::from_millis(30);
+/// So long nothing more has to happen before what happened is looked at: an editor does many things
+/// at once.
+const QUIET: Duration = Duration::from_millis(10);
 
 /// Whatever else happens, what happened first is looked at after this: a verdict is promised within
-/// 200 ms of a change.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// 200 ms of a change, a look at everything takes tens of them, and systemd goes on for as long
+/// after a mount.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A rollback that failed when its lease ended is tried again after this.
 const RETRY: Duration = Duration::from_secs(60);

@@ -136,7 +136,7 @@ impl Line {
 pub fn run(load: Load) -> Result<(), DaemonError> {
     let orders = load().map_err(DaemonError::Config)?;
     let socket = orders.config.daemon.socket.clone().unwrap_or_else(|| SOCKET.to_owned());
-    let listener = serve::listen(&socket)?;
+    let listener = serve::listen(&socket, &orders.guest()?)?;
     let (publish, state) = watch::channel(None);
     let (calls, heard) = mpsc::channel();
     let judge = Judge::new(load, orders, publish, heard)?;

@@ -18,7 +18,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::DaemonError;
+use crate::guest::Guest;
 use crate::sys;
+
+/// Who may connect beside root.
+const GROUP: &str = "guestprep";
 
 /// So many connections are served at a time.
 const PLACES: usize = 64;
@@ -54,16 +58,23 @@ impl Peer {
     }
 }
 
-/// The socket that systemd handed over, or one of our own at a path.
+/// The socket that systemd handed over, or one of our own at a path. Root may connect to ours, and
+/// the group [`GROUP`] of the guest where it has one.
 ///
 /// # Errors
 /// When there is none, or another daemon has it.
-pub fn listen(path: &str) -> Result<StdListener, DaemonError> {
+pub fn listen(path: &str, guest: &Guest) -> Result<StdListener, DaemonError> {
     let failed = |cause| DaemonError::Socket { path: path.to_owned(), cause };
     let handed_over = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(failed)?;
     let listener = match handed_over {
         Some(listener) => listener,
-        None => sys::listen(Path::new(path)).map_err(failed)?,
+        None => {
+            let group = guest.group_id(GROUP).unwrap_or_else(|error| {
+                tracing::warn!("only root may connect: {error}");
+                None
+            });
+            sys::listen(Path::new(path), group).map_err(failed)?
+        }
     };
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)

@@ -77,7 +77,7 @@ impl Page<'_> {
             })
             .collect();
         let total = grouped(summary.hosts as u64);
-        let answer = self.style.decision(summary.verdict);
+        let answer = self.style.decision(summary.verdict, &summary.verdict.to_string());
         self.line(&format!("{answer}  {total} {hosts}: {}", counts.join(", ")));
         let (Some(oldest), Some(newest)) = (&summary.oldest, &summary.newest) else {
             return self.line(self.words.nobody);

@@ -4,7 +4,7 @@
 
 use super::kept::Kept;
 use super::{Fact, Guest};
-use crate::parse::passwd::{Kind, Table};
+use crate::parse::passwd::{Entry, Kind, Table};
 
 /// The account files that were asked for so far.
 #[derive(Default)]
@@ -31,5 +31,14 @@ impl Guest {
         let fact =
             cell.get_or_init(|| Ok(self.file(path)?.map(|content| Table::parse(kind, &content))));
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// The id of a group that /etc/group has.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn group_id(&self, name: &str) -> Fact<Option<u32>> {
+        let group = self.accounts(Kind::Group)?.and_then(|table| table.get(name));
+        Ok(group.and_then(Entry::gid))
     }
 }

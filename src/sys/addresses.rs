@@ -8,9 +8,9 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    DecodeError, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable, Parseable,
 };
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -27,6 +27,10 @@ const BUFFER: usize = 32 * 1024;
 
 /// `IFA_CACHEINFO`'s validity of an address without end.
 const FOREVER: u32 = u32::MAX;
+
+/// `RTM_NEWADDR` and `RTM_GETADDR` of rtnetlink(7).
+const NEW_ADDRESS: u16 = 20;
+const GET_ADDRESS: u16 = 22;
 
 /// An address that an interface has now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,11 +68,56 @@ pub(super) fn live() -> Result<Vec<Address>> {
     }
 }
 
+/// The messages of rtnetlink(7) that are understood here. `RouteNetlinkMessage` is all of them, and
+/// brings half a megabyte of parsers of links and of traffic control with it.
+enum Message {
+    Get(AddressMessage),
+    New(AddressMessage),
+    Other,
+}
+
+impl NetlinkSerializable for Message {
+    fn message_type(&self) -> u16 {
+        match self {
+            Self::New(_) => NEW_ADDRESS,
+            Self::Get(_) | Self::Other => GET_ADDRESS,
+        }
+    }
+
+    fn buffer_len(&self) -> usize {
+        match self {
+            Self::Get(message) | Self::New(message) => message.buffer_len(),
+            Self::Other => 0,
+        }
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        match self {
+            Self::Get(message) | Self::New(message) => message.emit(buffer),
+            Self::Other => {}
+        }
+    }
+}
+
+impl NetlinkDeserializable for Message {
+    type Error = DecodeError;
+
+    fn deserialize(
+        header: &NetlinkHeader,
+        payload: &[u8],
+    ) -> std::result::Result<Self, DecodeError> {
+        match header.message_type {
+            NEW_ADDRESS => AddressMessage::parse(payload).map(Self::New),
+            _ => Ok(Self::Other),
+        }
+    }
+}
+
 fn request() -> Vec<u8> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let wanted = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(wanted));
+    let wanted = Message::Get(AddressMessage::default());
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(wanted));
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
@@ -78,7 +127,7 @@ fn request() -> Vec<u8> {
 /// Take the addresses out of one answer; whether it was the last.
 fn take(mut answer: &[u8], addresses: &mut Vec<Address>) -> Result<bool> {
     while !answer.is_empty() {
-        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(answer)
+        let message = NetlinkMessage::<Message>::deserialize(answer)
             .map_err(|e| Error::new("ask for", SHOWN, ErrorKind::Other, e))?;
         // Messages start at multiples of four bytes (netlink(7), NLMSG_ALIGN).
         let length = (message.header.length as usize).next_multiple_of(4).max(16);
@@ -88,7 +137,7 @@ fn take(mut answer: &[u8], addresses: &mut Vec<Address>) -> Result<bool> {
             NetlinkPayload::Error(e) => {
                 return Err(Error::new("ask for", SHOWN, ErrorKind::Other, e));
             }
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(found)) => {
+            NetlinkPayload::InnerMessage(Message::New(found)) => {
                 addresses.extend(address(&found));
             }
             _ => {}

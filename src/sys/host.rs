@@ -13,12 +13,9 @@ use rustix::process::{Pid, Signal};
 
 use super::{Error, ErrorKind, Result};
 
-/// Who may connect to the daemon beside root.
-const SOCKET_GROUP: &str = "guestprep";
-
 /// Whether the process may change a guest at all.
 pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    rustix::process::geteuid().is_root()
 }
 
 /// Whether a person can answer a question.
@@ -140,11 +137,15 @@ pub fn write_published(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
-/// Listen on a unix socket at a path, in the place of a daemon that was killed.
+/// Listen on a unix socket at a path, in the place of a daemon that was killed. Root may connect,
+/// and the group where one is given.
 ///
 /// # Errors
 /// What the system says, and `AddrInUse` when somebody listens there.
-pub fn listen(path: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
+pub fn listen(
+    path: &Path,
+    group: Option<u32>,
+) -> std::io::Result<std::os::unix::net::UnixListener> {
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
     if let Some(directory) = path.parent() {
@@ -161,8 +162,8 @@ pub fn listen(path: &Path) -> std::io::Result<std::os::unix::net::UnixListener> 
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
     let listener = listener?;
-    if let Ok(Some(group)) = nix::unistd::Group::from_name(SOCKET_GROUP) {
-        std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     }
     Ok(listener)

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -35,7 +36,14 @@ impl Daemon {
     /// Start it with a configuration, and wait until it answers.
     pub fn start(live: &Live, config: &str) -> Self {
         configure(live, config);
-        let running = live.start(&[GUESTPREP, "daemon"]);
+        let mut command = live.command(&[GUESTPREP, "daemon"]);
+        Self::run(live, &mut command)
+    }
+
+    /// Start it by a command of this machine, and wait until it answers.
+    pub fn run(live: &Live, command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = Running::start(command);
         let socket = PathBuf::from(live.at("/run/guestprep/guestprep.sock"));
         let daemon = Self { running, socket };
         until("the daemon answers", || daemon.try_get("/healthz").is_some());

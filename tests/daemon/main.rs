@@ -20,6 +20,7 @@ mod common {
 mod client;
 mod hostile;
 mod leases;
+mod losses;
 mod monitoring;
 mod served;
 mod standing;

@@ -11,7 +11,7 @@ use crate::common::live::{self, GUESTPREP, Live};
 const KEYS_ALONE: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n";
 
 /// As a check of identities weighs it under the profile `share`.
-const BLOCKER: &str = "[checks.sshd-unreachable]\nseverity = \"blocker\"\n";
+pub const BLOCKER: &str = "[checks.sshd-unreachable]\nseverity = \"blocker\"\n";
 
 #[test]
 fn every_kind_of_change_is_seen_and_its_undoing_too() {

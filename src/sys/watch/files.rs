@@ -105,13 +105,21 @@ impl FileWatch {
         self.unwatched.contains(question)
     }
 
-    /// Forget everything.
+    /// Forget where paths led. What is watched stays so until the next [`FileWatch::set`], which
+    /// finds most of it again.
     ///
     /// # Errors
     /// When the system gives no inotify.
     pub fn start_over(&mut self) -> Result<()> {
-        self.inotify = open()?;
-        self.watched.clear();
+        // To close an inotify takes as long as the kernel's read-copy-update does, which is tens of
+        // milliseconds on a busy machine; it is done where old watches may be in the way of new ones.
+        if self.limit.is_some() {
+            self.inotify = open()?;
+            self.watched.clear();
+        }
+        for watched in self.watched.values_mut() {
+            watched.wanted.clear();
+        }
         self.trails.clear();
         self.unwatched.clear();
         self.limit = None;
