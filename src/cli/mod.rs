@@ -51,8 +51,13 @@ pub use exit::{Exit, Outcome, Trouble};
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
-    // A probe that panics is reported as Unknown; the default hook's words would stand beside it.
-    std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
+    // A probe that panics is reported as Unknown; the default hook's words would stand beside it. What
+    // a panic says may quote the file that is read, as an index into a text does; where it was does not.
+    std::panic::set_hook(Box::new(|info| {
+        if let Some(place) = info.location() {
+            tracing::debug!("a panic at {place}");
+        }
+    }));
     let outcome = match &cli.command {
         Command::Audit(args) => audit::run(&cli, args),
         Command::Plan(args) => plan::run(&cli, args),

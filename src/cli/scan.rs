@@ -122,6 +122,7 @@ fn json_of(scanned: &Scanned, rules: &Rules, guest: &Guest, language: Language) 
         "files": scanned.files,
         "bytes": scanned.bytes,
         "trusted": scanned.trusted,
+        "knows_packages": scanned.knows_packages,
         "found": scanned.found.iter().map(row).collect::<Vec<_>>(),
         "waived": waived,
         "unread": unread,
@@ -172,9 +173,15 @@ fn sarif_of(scanned: &Scanned, rules: &Rules, language: Language) -> String {
     .document()
 }
 
-/// The words of the answer: waived, unread, trusted.
-const EN: [&str; 3] = ["waived", "unread", "files of packages among them as they were installed"];
-const ZH: [&str; 3] = ["已豁免", "未能读取", "个文件与软件包安装时一致"];
+/// The words of the answer: waived, unread, trusted, and that nothing is.
+const EN: [&str; 4] = [
+    "waived",
+    "unread",
+    "files of packages among them as they were installed",
+    "no package is trusted: there is no database of dpkg",
+];
+const ZH: [&str; 4] =
+    ["已豁免", "未能读取", "个文件与软件包安装时一致", "未信任任何软件包：没有 dpkg 数据库"];
 
 fn text_of(
     scanned: &Scanned,
@@ -216,6 +223,9 @@ fn text_of(
     };
     if scanned.trusted > 0 {
         let _ = write!(out, "; {} {}", scanned.trusted, words[2]);
+    }
+    if scanned.knows_packages == Some(false) {
+        let _ = write!(out, "; {}", words[3]);
     }
     if !scanned.unread.is_empty() {
         let _ = write!(out, "; {} {}", scanned.unread.len(), words[1]);

@@ -13,6 +13,7 @@ mod trust;
 mod validator;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use crate::guest::{Fact, Guest, Mode};
 use crate::model::GuestPath;
@@ -68,6 +69,8 @@ pub struct Scanned {
     pub bytes: u64,
     /// The files among them that a package installed and nobody changed.
     pub trusted: u64,
+    /// Whether the guest has a database of packages that tells them, where they were to be trusted.
+    pub knows_packages: Option<bool>,
 }
 
 /// Scan a guest. `tick` is called ten times a second with how far it is.
@@ -88,9 +91,11 @@ pub fn scan(
         starts = system_filesystems(guest, &mut scanned.unread);
     }
     let trusted = options.trusts_packages.then(|| Trusted::read(guest)).transpose()?;
+    scanned.knows_packages = trusted.as_ref().map(|trusted| trusted.is_told);
     let threads = if guest.root().is_unmounted() { 1 } else { threads(options) };
-    let mut scanners: Vec<Scanner> =
-        (0..threads).map(|_| Scanner::new(rules, trusted.as_ref(), options.limits)).collect();
+    let turn = Mutex::new(());
+    let scanner = || Scanner::new(rules, trusted.as_ref(), options.limits, &turn);
+    let mut scanners: Vec<Scanner> = (0..threads).map(|_| scanner()).collect();
     let tally = Tally::default();
     let wanted = Wanted { starts, crosses: options.crosses };
     let names = guest.root().read_contents(&wanted, &mut scanners, &tally, &|| tick(&tally))?;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use regex_automata::Span;
 
@@ -20,6 +21,9 @@ const WINDOW: usize = 256 * 1024;
 const TEXT_HEAD: usize = 8 * 1024;
 /// An archive in an archive in an archive is read; what lies deeper is named as unread.
 const MAX_DEPTH: usize = 4;
+/// So much a thread may keep of what it unpacked to unpack more: the window of `xz -6` and `zstd -19`.
+/// What needs more is unpacked by one thread at a time, lest each of many threads take the most.
+const SMALL_DICTIONARY: u64 = 8 << 20;
 /// A file with more is a list that somebody made of them, and would fill the memory.
 const MAX_FOUND: usize = 1000;
 
@@ -37,6 +41,10 @@ pub(super) struct Scanner<'r> {
     rules: &'r Rules,
     trusted: Option<&'r Trusted>,
     limits: Limits,
+    /// Whose turn it is to unpack what needs much memory.
+    turn: &'r Mutex<()>,
+    /// Whether it is this thread's.
+    has_turn: bool,
     scratch: Scratch,
     buffer: Vec<u8>,
     /// What was found in the window that is searched.
@@ -97,11 +105,18 @@ impl Read for Unpacked<'_> {
 }
 
 impl<'r> Scanner<'r> {
-    pub fn new(rules: &'r Rules, trusted: Option<&'r Trusted>, limits: Limits) -> Self {
+    pub fn new(
+        rules: &'r Rules,
+        trusted: Option<&'r Trusted>,
+        limits: Limits,
+        turn: &'r Mutex<()>,
+    ) -> Self {
         Self {
             rules,
             trusted,
             limits,
+            turn,
+            has_turn: false,
             scratch: rules.scratch(),
             buffer: vec![0; WINDOW],
             window: Vec::new(),
@@ -123,7 +138,7 @@ impl<'r> Scanner<'r> {
             match self.unpack(packing, &mut packed, &place, &left, 1) {
                 Ok(()) => return Ok(()),
                 // It only begins like an archive.
-                Err(_) if left.get() == self.limits.max_file_size => {
+                Err(error) if !is_archive(&error) && left.get() == self.limits.max_file_size => {
                     file.rewind()?;
                     let (filled, skipped) = fill(file, &mut self.buffer, 0)?;
                     return self.text(file, filled, skipped, &place);
@@ -165,10 +180,33 @@ impl<'r> Scanner<'r> {
                 };
                 broken.map_or(read, Err)
             }
-            _ => match packing.unpacked(packed)? {
-                Some(mut content) => self.member(&mut content, place, left, depth),
-                None => Ok(()),
-            },
+            _ if packing.dictionary() > SMALL_DICTIONARY => {
+                if self.has_turn {
+                    let cause = "what is packed in it needs too much memory beside it";
+                    return Err(io::Error::new(io::ErrorKind::OutOfMemory, cause));
+                }
+                let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                self.has_turn = true;
+                let read = self.unpack_one(packing, packed, place, left, depth);
+                self.has_turn = false;
+                read
+            }
+            _ => self.unpack_one(packing, packed, place, left, depth),
+        }
+    }
+
+    /// Look into what is compressed and has no members.
+    fn unpack_one(
+        &mut self,
+        packing: Packing,
+        packed: &mut dyn Read,
+        place: &Place,
+        left: &Cell<u64>,
+        depth: usize,
+    ) -> io::Result<()> {
+        match packing.unpacked(packed)? {
+            Some(mut content) => self.member(&mut content, place, left, depth),
+            None => Ok(()),
         }
     }
 
@@ -337,6 +375,7 @@ impl Reads for Scanner<'_> {
             return;
         }
         self.of_file = self.found.len();
+        self.has_turn = false; // A scan that broke may have left it.
         for attempt in 0.. {
             self.found.truncate(self.of_file);
             // A panic says where it happened in the program; what it says of the file is kept back.
@@ -372,6 +411,11 @@ impl Reads for Scanner<'_> {
     fn unread(&mut self, path: &[u8], why: &str) {
         self.unread.push((GuestPath::new(path), why.to_owned()));
     }
+}
+
+/// Whether an error is of a sound archive that cannot be read.
+fn is_archive(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::Unsupported)
 }
 
 fn cannot_read(path: &[u8], cause: &str) -> String {

@@ -24,6 +24,9 @@ const UNPACKING: i64 = 3600;
 #[derive(Debug, Default)]
 pub(super) struct Trusted {
     files: HashMap<Box<[u8]>, Owned>,
+    /// Whether there is a database of dpkg. Of rpm's nothing is known: only rpm reads it, and of a
+    /// guest that does not run it cannot be asked.
+    pub is_told: bool,
     /// Whether /lib and its like are links into /usr, so that a package's `lib/x` is `usr/lib/x`.
     is_merged: bool,
 }
@@ -52,6 +55,7 @@ impl Trusted {
             let Some(sums) = root.read(&directory.join(&name), MAX_FILE)? else { continue };
             let list = directory.join(&[package, b".list"].concat());
             let unpacked = root.stat(&list)?.map(|about| about.modified.seconds);
+            trusted.is_told = true;
             for line in sums.split(|b| *b == b'\n') {
                 if let Some((md5, path)) = listed(line) {
                     trusted.files.insert(path.into(), Owned { md5, unpacked });

@@ -81,7 +81,7 @@ fn no_secret_leaves_the_scan() {
         }
         holds_none("the file of the answer", &fs::read(out).unwrap(), &canaries);
     }
-    for format in ["text", "json"] {
+    for format in ["text", "json", "ndjson", "junit", "tap"] {
         let arguments =
             ["-vv", "audit", "--root", shown, "--check", "secret-in-file", "--format", format];
         let done = guestprep(&arguments).exits(1).says("secret-in-file");

@@ -69,6 +69,34 @@ fn a_bomb_is_named_as_unread() {
     }
 }
 
+/// What has to be kept to unpack more is what a file asks for: of all threads together no more than one
+/// large piece, and none beyond a limit.
+#[test]
+fn large_dictionaries_wait_for_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let script = format!(
+        "cd {} && (echo {} && head -c 120000000 /dev/zero) >text && xz -9 -k text && zstd -q -k --ultra -20 text &&
+         for n in 1 2 3 4 5; do cp text.xz $n.xz; cp text.zst $n.zst; done &&
+         zstd -q --ultra -22 --long=27 text -o far.zst && xz -c --lzma2=dict=512MiB text >far.xz && rm text",
+        root.display(),
+        token(1)
+    );
+    run(&["sh", "-euc", &script]);
+    let shown = root.to_str().unwrap();
+    let arguments = ["scan", "--root", shown, "--threads", "8", "--format", "json"];
+    let report = guestprep(&arguments).exits(1).json();
+    let unread = report["unread"].as_array().unwrap();
+    let paths: Vec<&str> = unread.iter().map(|row| row["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/far.xz", "/far.zst"], "{unread:?}");
+    assert_eq!(report["found"].as_array().unwrap().len(), 12);
+    match peak(&arguments) {
+        // One of 64 MiB; eight of them would be 512.
+        Some(kilobytes) => assert!(kilobytes < 128 << 10, "it took {kilobytes} KiB"),
+        None => left_out("the memory of dictionaries: there is no /usr/bin/time"),
+    }
+}
+
 #[test]
 fn a_bomb_in_a_bomb_in_a_bomb_ends() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod command;
 
+mod allowed;
 mod canaries;
 mod corpus;
 mod examples;
@@ -15,6 +16,7 @@ mod hostile;
 mod images;
 mod packages;
 mod packed;
+mod sarif;
 
 use std::path::Path;
 use std::process::Command;

@@ -6,7 +6,7 @@ use std::path::Path;
 use guestprep::secrets::Options;
 use md5::{Digest, Md5};
 
-use super::{places, scan_tree, scan_with, token};
+use super::{guestprep, places, scan_tree, scan_with, token};
 
 fn write(root: &Path, path: &str, content: &str) {
     let path = root.join(path);
@@ -90,4 +90,21 @@ fn a_time_of_change_within_the_hour_of_unpacking_spares_the_reading() {
         let scanned = scan_with(root, &Options::default());
         assert_eq!(places(&scanned), ["/usr/share/example/key:1:1"], "{ago}");
     }
+}
+
+/// rpm's files are read, and who asked for their trust is told so.
+#[test]
+fn without_a_database_of_dpkg_nothing_is_trusted_and_it_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(root, "var/lib/rpm/rpmdb.sqlite", "");
+    write(root, "usr/share/example/key", &token(1));
+    let shown = root.to_str().unwrap();
+    let said = "no package is trusted: there is no database of dpkg";
+    guestprep(&["scan", "--root", shown, "--trust-packages"]).exits(1).says(said);
+    let all = guestprep(&["scan", "--root", shown]).exits(1);
+    assert!(!all.out.contains("trusted"), "{}", all.out);
+    package(root, "example", &[("usr/share/example/other", "text")]);
+    let trusting = guestprep(&["scan", "--root", shown, "--trust-packages"]).exits(1);
+    assert!(!trusting.out.contains("trusted"), "{}", trusting.out);
 }
