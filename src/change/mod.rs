@@ -10,6 +10,7 @@ mod arguments;
 mod clone;
 mod compose;
 mod directory;
+mod erase;
 mod execute;
 mod journal;
 mod kin;

@@ -15,7 +15,7 @@ mod report;
 pub use bytes::{ByteString, GuestPath};
 pub use check::{Category, CheckId, Severity};
 pub use digest::{Sha256, digest_of, sha256_hex};
-pub use edit::{Edit, LineChange, MountRecord};
+pub use edit::{Edit, Erasure, ErasureKind, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
 pub use policy::{

@@ -127,7 +127,7 @@ fn unchanged_beside(root: &Path, plan: &Plan, differences: &[String]) -> Result<
         .filter_map(|step| step.path.as_ref().map(|path| (step, Path::new(path.as_os_str()))))
         .map(|(step, path)| match step.action {
             // These change the name itself, the others the file that it leads to.
-            Action::Remove | Action::MakeDir | Action::Unit { .. } => below(path),
+            Action::Remove { .. } | Action::MakeDir | Action::Unit { .. } => below(path),
             _ => behind_links(root, path),
         })
         .collect();
