@@ -157,8 +157,8 @@ fn erase(erased: &mut Vec<(CheckId, Erased)>, check: &CheckId, targets: Vec<Eras
     let wanted = &mut erased[at].1;
     for target in targets {
         let list = match target.how {
-            ErasureKind::Remove | ErasureKind::Contents => &mut wanted.removed,
             ErasureKind::Truncate | ErasureKind::Rewrite { .. } => &mut wanted.emptied,
+            _ => &mut wanted.removed,
         };
         if !list.contains(&target) {
             list.push(target);

@@ -163,6 +163,8 @@ impl Erasure {
 pub enum ErasureKind {
     /// It goes: a file, a link, a FIFO, or a directory with all that is in it.
     Remove,
+    /// As `remove`; a file that a process of a running guest has open is only emptied.
+    RemoveLog,
     /// Everything in the directory goes; the directory stays, with its owner, mode and label.
     Contents,
     /// The content of the regular file goes; the file stays, with its owner, mode and label. For
@@ -174,6 +176,13 @@ pub enum ErasureKind {
         /// All of the new content.
         content: ByteString,
     },
+}
+
+impl ErasureKind {
+    /// Whether it takes all that is below a directory.
+    pub fn takes_trees(&self) -> bool {
+        matches!(self, ErasureKind::Remove | ErasureKind::RemoveLog | ErasureKind::Contents)
+    }
 }
 
 /// What becomes of one line.

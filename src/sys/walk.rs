@@ -98,6 +98,22 @@ impl Walk {
         self.filesystems[node.filesystem].as_ref()
     }
 
+    pub(super) fn top_node(&self) -> Node {
+        self.covered(Node { filesystem: 0, inode: self.filesystems[0].root() })
+    }
+
+    /// How many filesystems there are.
+    pub(super) fn count(&self) -> u64 {
+        self.filesystems.len() as u64
+    }
+
+    /// What a name in a directory is seen to be.
+    pub(super) fn child_of(&self, directory: Node, name: &[u8]) -> Answer<Option<Node>> {
+        let inode = self.of(directory).child(directory.inode, name)?;
+        let node = |inode| self.covered(Node { filesystem: directory.filesystem, inode });
+        Ok(inode.map(node))
+    }
+
     /// The node that is seen there: the root of what is mounted on it.
     fn covered(&self, mut node: Node) -> Node {
         while let Some(filesystem) = self.mounts.get(&node) {
@@ -131,7 +147,7 @@ impl Walk {
         operation: &'static str,
     ) -> Result<Option<(Node, Attributes)>> {
         let fail = |cause: String| Error::new(operation, path, ErrorKind::Other, cause);
-        let root = self.covered(Node { filesystem: 0, inode: self.filesystems[0].root() });
+        let root = self.top_node();
         let mut above = vec![root];
         let mut left = components(path.as_bytes());
         let mut links = 0;
