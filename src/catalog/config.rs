@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{CHECKS, check, nearest, profile};
+use super::{CHECKS, CheckSpec, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
-    SelinuxPolicy, Severity, SwapPolicy, Umount,
+    Category, DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy,
+    OwnHosts, SelinuxPolicy, Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -165,7 +165,7 @@ impl MetadataSettings {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Clean {
-    /// What is not cleaned.
+    /// The identity and residue checks whose findings stay.
     pub keep: Option<Vec<String>>,
 }
 
@@ -216,6 +216,20 @@ impl Config {
                     .unwrap_or_default();
                 let position = position_of(text, id);
                 return Err(fail(format!("{position}there is no check {id}{hint}")));
+            }
+        }
+        for id in config.clean.keep.iter().flatten() {
+            let is_cleaned =
+                |spec: &&CheckSpec| matches!(spec.category, Category::Identity | Category::Residue);
+            if CHECKS.iter().filter(is_cleaned).all(|spec| spec.id != *id) {
+                let known = CHECKS.iter().filter(is_cleaned).map(|spec| spec.id);
+                let hint = nearest(id, known)
+                    .map(|name| format!("; did you mean {name}?"))
+                    .unwrap_or_default();
+                let position = position_of(text, id);
+                return Err(fail(format!(
+                    "{position}there is no identity or residue check {id}{hint}"
+                )));
             }
         }
         if let Some(name) = &config.profile
@@ -356,7 +370,7 @@ want = "relabel"
 static = "dhcp"
 own-hosts = "drop"
 [clean]
-keep = ["ssh-host-keys", "logs"]
+keep = ["shell-history", "log-files"]
 [checks.image-size]
 severity = "warning"
 enabled = true

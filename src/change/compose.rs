@@ -207,7 +207,7 @@ pub fn compose(
         });
     }
     for (check, erased) in wanted.erased {
-        steps.extend(erase::steps(&check, erased));
+        steps.extend(erase::steps(guest, &check, erased));
     }
     Ok(finish(guest, profile, steps))
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use super::directory;
+use super::erase;
 use super::execute::{reload, runs_systemd};
 use super::journal::{Open, Record};
 use super::name::{self, NameUndo, Standing};
@@ -39,6 +40,8 @@ pub struct RolledBack {
     pub undone: usize,
     /// What could not be undone.
     pub left: Vec<NotUndone>,
+    /// What was taken away for good, a sentence a step.
+    pub lost: Vec<String>,
 }
 
 /// Why a rollback was not even begun.
@@ -103,7 +106,8 @@ pub fn roll_back(guest: &Guest, run: &mut Run) -> std::result::Result<RolledBack
     same_guest(guest, run)?;
     let open = run.journal.open().len();
     let left = undo_all(guest, run);
-    Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left })
+    let lost = erase::lost(run);
+    Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left, lost })
 }
 
 /// Note that a run is undone because what it changed, a copy of its own, is gone.

@@ -163,8 +163,9 @@ impl Erasure {
 pub enum ErasureKind {
     /// It goes: a file, a link, a FIFO, or a directory with all that is in it.
     Remove,
-    /// As `remove`; a file that a process of a running guest has open is only emptied.
-    RemoveLog,
+    /// A regular file or a link goes, never a directory. What a process of a running guest has open
+    /// is only emptied: a log that was rotated under a daemon is written to until that opens the new one.
+    RemoveFile,
     /// Everything in the directory goes; the directory stays, with its owner, mode and label.
     Contents,
     /// The content of the regular file goes; the file stays, with its owner, mode and label. For
@@ -181,7 +182,7 @@ pub enum ErasureKind {
 impl ErasureKind {
     /// Whether it takes all that is below a directory.
     pub fn takes_trees(&self) -> bool {
-        matches!(self, ErasureKind::Remove | ErasureKind::RemoveLog | ErasureKind::Contents)
+        matches!(self, ErasureKind::Remove | ErasureKind::Contents)
     }
 }
 

@@ -18,8 +18,9 @@ use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags,
 use rustix::io::Errno;
 
 use super::files::{Files, FsUse, MAX_NAMES};
+use super::sweep::{self, Census, Reach};
 use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath};
 
 /// A directory that paths do not lead out of.
 #[derive(Debug)]
@@ -276,6 +277,10 @@ impl Files for Confined {
             Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
             Err(e) => Err(Error::errno("read an attribute of", path, e)),
         }
+    }
+
+    fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
+        sweep::census(self, lists, reach)
     }
 
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {

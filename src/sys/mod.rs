@@ -67,5 +67,5 @@ pub use root::Root;
 pub use runner::{Output, Runner};
 pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
-pub use sweep::{Census, Erased, Held, Reach};
+pub use sweep::{Census, Erased, Held, Reach, held};
 pub use walk::{Answer, Filesystem};

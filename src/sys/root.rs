@@ -10,7 +10,7 @@ use super::confined::Confined;
 use super::contents::{self, FirstNames, Reads, Tally, Wanted};
 use super::files::{Files, FsUse};
 use super::record::{Notes, Recorder, Recording, Replay, Space};
-use super::sweep::{self, Census, Reach};
+use super::sweep::{Census, Reach};
 use super::trace::{self, Question};
 use super::walk::{Filesystem, Walk};
 use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
@@ -257,14 +257,7 @@ impl Root {
     /// be looked at is in the answer.
     pub fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
         trace::asked(|| Question::Census);
-        match (&self.directory, &self.unmounted) {
-            (Some(directory), _) => sweep::census(directory, lists, reach),
-            (None, Some(walk)) => sweep::census_unmounted(walk, lists, reach),
-            (None, None) => {
-                let cause = "a bundle holds no list of all files";
-                Err(Error::new("look through", self.path.display(), ErrorKind::Refused, cause))
-            }
-        }
+        self.files.census(lists, reach)
     }
 
     /// Whether its files are read in user space, without being mounted.

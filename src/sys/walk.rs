@@ -11,8 +11,9 @@ use std::rc::Rc;
 use rustix::fs::MemfdFlags;
 
 use super::files::{Files, FsUse, MAX_NAMES};
+use super::sweep::{self, Census, Reach};
 use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath};
 
 /// How many links a path may lead through, as the kernel has it.
 const MAX_LINKS: usize = 40;
@@ -280,6 +281,10 @@ impl Files for Walk {
         let fail = |cause| Error::new("read an attribute of", path, ErrorKind::Other, cause);
         let value = self.of(node).xattr(node.inode, name).map_err(fail)?;
         Ok(value.map(ByteString::from))
+    }
+
+    fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
+        sweep::census_unmounted(self, lists, reach)
     }
 
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {

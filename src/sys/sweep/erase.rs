@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::mounted::Mounted;
-use super::{About, Hand, Kind, MAX_FAILURES, Reach, Target, Tree, walk};
+use super::{About, Hand, Kind, MAX_FAILURES, Reach, Target, walk};
 use crate::model::{Erasure, ErasureKind, GuestPath};
 use crate::sys::confined::Confined;
 use crate::sys::{Error, ErrorKind, Result};
@@ -30,6 +30,27 @@ pub struct Erased {
 /// Files that processes hold open, by device and inode number.
 pub type Held = BTreeSet<(u64, u64)>;
 
+/// The files that the processes of this machine have open. Of a process that ends meanwhile, or
+/// may not be looked at, none is known.
+pub fn held() -> Held {
+    use std::os::unix::fs::MetadataExt;
+    let mut held = Held::new();
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        if !process.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+            continue;
+        }
+        let open = std::fs::read_dir(process.path().join("fd"));
+        for file in open.into_iter().flatten().flatten() {
+            if let Ok(about) = std::fs::metadata(file.path())
+                && about.is_file()
+            {
+                held.insert((about.dev(), about.ino()));
+            }
+        }
+    }
+    held
+}
+
 struct Erasing<'a> {
     done: Erased,
     taken: u64,
@@ -49,12 +70,12 @@ pub(in crate::sys) fn erase(
 
 impl<'a> Hand<Mounted<'a>> for Erasing<'_> {
     fn file(&mut self, target: &Target, at: &OwnedFd, name: &[u8], about: &About, path: &[u8]) {
-        let is_log = *target.how == ErasureKind::RemoveLog;
+        let is_file = *target.how == ErasureKind::RemoveFile;
         let result = match target.how {
             ErasureKind::Truncate => rewrite(at, name, about, b"", path),
             ErasureKind::Rewrite { content } => rewrite(at, name, about, content.as_bytes(), path),
             // The daemon would write on into a file without a name, whose blocks are in the image.
-            _ if is_log && self.held.contains(&about.inode) => rewrite(at, name, about, b"", path),
+            _ if is_file && self.held.contains(&about.inode) => rewrite(at, name, about, b"", path),
             _ => remove(at, name, about, path),
         };
         match result {

@@ -20,7 +20,7 @@ use super::{Error, ErrorKind, Result};
 use crate::model::{ByteString, Erasure, ErasureKind, GuestPath, NamePattern, Part, PathPattern};
 
 pub(super) use erase::erase;
-pub use erase::{Erased, Held};
+pub use erase::{Erased, Held, held};
 
 /// So many of the paths that are found are named.
 const FIRST: usize = 3;
@@ -226,11 +226,15 @@ impl<T: Tree, H: Hand<T>> Walker<'_, T, H> {
                 Part::Name(wanted) => wanted == name,
                 Part::Like(pattern) => pattern.is_match(name),
                 Part::AnyDepth => {
-                    further.push((target, part));
+                    if !self.is_left(target, name) {
+                        further.push((target, part));
+                    }
                     continue;
                 }
             };
-            if !is_match || self.is_left(target, name) {
+            // What a pattern names outright is meant.
+            let is_left = matches!(&parts[part], Part::Like(_)) && self.is_left(target, name);
+            if !is_match || is_left {
                 continue;
             }
             if part + 1 < parts.len() {
@@ -261,7 +265,9 @@ impl<T: Tree, H: Hand<T>> Walker<'_, T, H> {
         }
         if about.kind != Kind::Directory {
             for target in named {
-                self.file(*target, at, name, &about);
+                if *self.targets[*target].how != ErasureKind::Contents {
+                    self.file(*target, at, name, &about);
+                }
             }
             return;
         }
@@ -284,9 +290,7 @@ impl<T: Tree, H: Hand<T>> Walker<'_, T, H> {
         }
         self.depth -= 1;
         for target in named {
-            if self.targets[*target].how.takes_trees()
-                && *self.targets[*target].how != ErasureKind::Contents
-            {
+            if *self.targets[*target].how == ErasureKind::Remove {
                 self.hand.directory(&self.targets[*target], at, name, &self.path);
             }
         }
