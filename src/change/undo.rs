@@ -82,9 +82,14 @@ pub fn same_guest(guest: &Guest, run: &Run) -> std::result::Result<(), RollbackR
             root: header.root.clone(),
         });
     }
+    let is_same_machine = header.dmi_uuid.is_some() && header.dmi_uuid == guest.dmi_uuid();
     for (theirs, ours) in
         [(&header.dmi_uuid, guest.dmi_uuid()), (&header.cloud_id, guest.cloud_id())]
     {
+        // Phase 2 takes away what cloud-init calls the instance, on the instance itself.
+        if ours.is_none() && is_same_machine {
+            continue;
+        }
         if let Some(theirs) = theirs
             && ours.as_ref() != Some(theirs)
         {
