@@ -17,8 +17,8 @@ mod schema;
 mod secrets;
 
 use schema::{
-    CheckFile, DefectFile, FaqFile, FixedFile, ProfileFile, QuestionFile, ReleaseFile, RuleFile,
-    TextsFile,
+    CheckFile, DefectFile, FaqFile, FixedFile, PathFile, ProfileFile, QuestionFile, ReleaseFile,
+    RuleFile, TextsFile,
 };
 
 fn main() {
@@ -35,6 +35,9 @@ fn main() {
     let mut fixed = "/// Every fixed version, in the order of the table.\n\
         pub const FIXED: &[Fixed] = &[\n"
         .to_owned();
+    let mut paths = "/// Every listed path, by check.\n\
+        pub static LISTED: &[ListedPath] = &[\n"
+        .to_owned();
     code.push_str(
         "/// Every built-in check, sorted by id.\npub static CHECKS: &[CheckSpec] = &[\n",
     );
@@ -44,10 +47,12 @@ fn main() {
         check.defect.iter().for_each(|row| push_defect(&mut defects, &path, &check, row));
         check.release.iter().for_each(|row| push_release(&mut releases, &path, row));
         check.fixed.iter().for_each(|row| push_fixed(&mut fixed, &path, row));
+        check.path.iter().for_each(|row| push_paths(&mut paths, &path, row));
     }
     defects.push_str("];\n");
     releases.push_str("];\n");
     fixed.push_str("];\n");
+    paths.push_str("];\n");
     code.push_str(
         "];\n\n/// Every profile, sorted by name.\npub static PROFILES: &[Profile] = &[\n",
     );
@@ -69,6 +74,7 @@ fn main() {
     fs::write(out.join("catalogue.rs"), code).expect("OUT_DIR is writable");
     fs::write(out.join("defects.rs"), defects).expect("OUT_DIR is writable");
     fs::write(out.join("releases.rs"), releases).expect("OUT_DIR is writable");
+    fs::write(out.join("paths.rs"), paths).expect("OUT_DIR is writable");
     fs::write(out.join("fixed.rs"), fixed).expect("OUT_DIR is writable");
 }
 
@@ -114,7 +120,12 @@ fn stem(path: &Path) -> &str {
 }
 
 fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
-    let RuleFile::Native(probe) = &check.rule;
+    let rule = match &check.rule {
+        RuleFile::Native(probe) => format!("Rule::Native({probe:?})"),
+        RuleFile::Paths => "Rule::Paths".to_owned(),
+    };
+    let has_paths = matches!(check.rule, RuleFile::Paths);
+    assert!(has_paths != check.path.is_empty(), "{}: [[path]] and its rule", path.display());
     for (language, texts) in [("en", &check.en), ("zh", &check.zh)] {
         for key in check.findings.keys() {
             assert!(
@@ -139,7 +150,7 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
     write!(
         code,
         "CheckSpec {{ id: {:?}, severity: {}, category: {}, since: {:?}, live: {}, offline: {}, \
-         families: &{:?}, references: &{:?}, informs: {}, rule: Rule::Native({:?}), fix: {}, findings: &[",
+         families: &{:?}, references: &{:?}, informs: {}, rule: {}, fix: {}, findings: &[",
         stem(path),
         severity(path, &check.severity),
         category(path, &check.category),
@@ -149,7 +160,7 @@ fn push_check(code: &mut String, path: &Path, check: &CheckFile) {
         check.families,
         check.references,
         check.informs,
-        probe,
+        rule,
         match &check.fix {
             None => "None".to_owned(),
             Some(fix) => format!(
@@ -212,6 +223,29 @@ fn push_fixed(code: &mut String, path: &Path, row: &FixedFile) {
     .expect("a String takes all");
 }
 
+fn push_paths(code: &mut String, path: &Path, row: &PathFile) {
+    let how = match row.how.as_str() {
+        "remove" => "ErasureKind::Remove",
+        "remove-file" => "ErasureKind::RemoveFile",
+        "contents" => "ErasureKind::Contents",
+        "truncate" => "ErasureKind::Truncate",
+        word => panic!("{}: nothing is done by `{word}`", path.display()),
+    };
+    for glob in &row.glob {
+        let is_whole = glob.starts_with('/') || glob.starts_with("~/");
+        assert!(is_whole, "{}: `{glob}` is neither absolute nor below ~/", path.display());
+        writeln!(
+            code,
+            "ListedPath {{ check: {:?}, glob: {glob:?}, how: {how}, except: &{:?}, families: &{:?}, older_than: {:?} }},",
+            stem(path),
+            row.except,
+            row.families,
+            row.older_than,
+        )
+        .expect("a String takes all");
+    }
+}
+
 fn texts(texts: &TextsFile) -> String {
     let pairs = |map: &std::collections::BTreeMap<String, String>| {
         map.iter().map(|(k, v)| format!("({k:?}, {:?})", v.trim())).collect::<Vec<_>>().join(", ")
@@ -252,10 +286,11 @@ fn push_profile(code: &mut String, path: &Path, profile: &ProfileFile) {
     }
     writeln!(
         code,
-        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}], findings: &[{findings}] }},",
+        "Profile {{ name: {:?}, en: {:?}, zh: {:?}, severity: &[{rows}], findings: &[{findings}], erases: {:?} }},",
         stem(path),
         profile.en,
-        profile.zh
+        profile.zh,
+        profile.erases
     )
     .expect("a String takes all");
 }

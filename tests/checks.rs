@@ -70,10 +70,14 @@ fn what_matters(_case: &Case, fixture: &Fixture) -> Option<String> {
 }
 
 fn judge(spec: &CheckSpec, guest: &Guest) -> Verdict {
-    let Rule::Native(name) = spec.rule;
-    let probe = probe::find(name).unwrap_or_else(|| panic!("there is no probe {name}"));
-    (probe.judge)(guest)
-        .unwrap_or_else(|why| Verdict::Unknown { reason: why.0, findings: Vec::new() })
+    let answer = match spec.rule {
+        Rule::Paths => probe::leftovers::judge(guest, spec.id, spec.fix.is_some()),
+        Rule::Native(name) => {
+            let probe = probe::find(name).unwrap_or_else(|| panic!("there is no probe {name}"));
+            (probe.judge)(guest)
+        }
+    };
+    answer.unwrap_or_else(|why| Verdict::Unknown { reason: why.0, findings: Vec::new() })
 }
 
 fn expect(spec: &CheckSpec, case: &Case, verdict: &Verdict) -> Result<(), String> {

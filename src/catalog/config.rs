@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::waivers::{WaiveWritten, WaiverSettings, waivers};
-use super::{CHECKS, check, nearest, profile};
+use super::{CHECKS, CheckSpec, check, nearest, profile};
 use crate::model::{
-    DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,
-    SelinuxPolicy, Severity, SwapPolicy, Umount,
+    Category, DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy,
+    OwnHosts, SelinuxPolicy, Severity, SwapPolicy, Umount,
 };
 use crate::parse::size;
 
@@ -172,7 +172,7 @@ impl MetadataSettings {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Clean {
-    /// What is not cleaned.
+    /// The identity and residue checks whose findings stay.
     pub keep: Option<Vec<String>>,
 }
 
@@ -231,6 +231,20 @@ impl Config {
             if let Some(key) = keys.find(|key| !files(key)) {
                 let position = position_of(text, &format!("\"{key}\""));
                 return Err(fail(format!("{position}{id} files no `{key}`")));
+            }
+        }
+        for id in config.clean.keep.iter().flatten() {
+            let is_cleaned =
+                |spec: &&CheckSpec| matches!(spec.category, Category::Identity | Category::Residue);
+            if CHECKS.iter().filter(is_cleaned).all(|spec| spec.id != *id) {
+                let known = CHECKS.iter().filter(is_cleaned).map(|spec| spec.id);
+                let hint = nearest(id, known)
+                    .map(|name| format!("; did you mean {name}?"))
+                    .unwrap_or_default();
+                let position = position_of(text, id);
+                return Err(fail(format!(
+                    "{position}there is no identity or residue check {id}{hint}"
+                )));
             }
         }
         if let Some(name) = &config.profile
@@ -371,7 +385,7 @@ want = "relabel"
 static = "dhcp"
 own-hosts = "drop"
 [clean]
-keep = ["ssh-host-keys", "logs"]
+keep = ["shell-history", "log-files"]
 [checks.image-size]
 severity = "warning"
 enabled = true

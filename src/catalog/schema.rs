@@ -30,6 +30,9 @@ pub struct CheckFile {
     pub fix: Option<FixFile>,
     /// Every message key that its probe files.
     pub findings: BTreeMap<String, FindingFile>,
+    /// The paths that must not be there, for the check that judges by them.
+    #[serde(default)]
+    pub path: Vec<PathFile>,
     /// The rows of a table of known defects, for the check that judges by one.
     #[serde(default)]
     pub defect: Vec<DefectFile>,
@@ -43,6 +46,25 @@ pub struct CheckFile {
     pub en: TextsFile,
     /// Chinese.
     pub zh: TextsFile,
+}
+
+/// `[[path]]`: what must not be there, and what becomes of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PathFile {
+    /// Patterns, as `model::Erasure` has them; `~/` is the home of every account, wherever it lies.
+    pub glob: Vec<String>,
+    /// `remove`, `remove-file`, `contents` or `truncate`: a word of `model::ErasureKind`.
+    #[serde(rename = "do")]
+    pub how: String,
+    /// Patterns of names that are left.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// Distribution families; empty means all.
+    #[serde(default)]
+    pub families: Vec<String>,
+    /// On a running guest, what changed within so many seconds is left.
+    pub older_than: Option<u64>,
 }
 
 /// `[[defect]]`: kernels that are known to be bad.
@@ -115,6 +137,8 @@ pub struct FixedFile {
 pub enum RuleFile {
     /// A probe of that name.
     Native(String),
+    /// By the check's list of paths: a regular file with content is a finding.
+    Paths,
 }
 
 /// `[fix]`.
@@ -163,6 +187,9 @@ pub struct ProfileFile {
     /// Severities that differ from the checks' own; `off` leaves a check out.
     #[serde(default)]
     pub severity: BTreeMap<String, String>,
+    /// Whether `prepare` takes away for good what identity and residue checks find.
+    #[serde(default)]
+    pub erases: bool,
     /// Severities of single findings, by check and message key.
     #[serde(default)]
     pub finding: BTreeMap<String, BTreeMap<String, String>>,

@@ -63,6 +63,8 @@ impl CheckSpec {
 pub enum Rule {
     /// By the probe of that name.
     Native(&'static str),
+    /// By the check's list of paths, which `guest` has.
+    Paths,
 }
 
 /// What `prepare` does about a check.
@@ -161,6 +163,9 @@ pub struct Profile {
     pub zh: &'static str,
     /// Severities that differ from the checks' own; `None` leaves the check out.
     pub severity: &'static [(&'static str, Option<Severity>)],
+    /// Whether `prepare` takes away for good what identity and residue checks find, without being
+    /// told the category.
+    pub erases: bool,
     /// Severities of single findings that differ from the checks' own: check, message key, severity.
     pub findings: &'static [(&'static str, &'static str, Severity)],
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::arguments;
-use super::diff;
 use super::line;
 use super::mount_order;
 use super::replay::seal;
 use super::wanted::{FileWishes, WholeFile, push_new, sort};
+use super::{diff, erase};
 use crate::guest::{FileKind, Guest, Unknown};
 use crate::model::{
     Action, ByteString, CheckId, Edit, Expects, GuestPath, LineEdit, Plan, PlanGuest, Step,
@@ -82,7 +82,7 @@ pub enum ComposeError {
 /// Make one plan of the edits that checks offer.
 ///
 /// The steps most likely to be refused come first: flags, then swaps and mounts, then files and
-/// units. Nothing is changed and nothing is written.
+/// units. What nothing brings back comes last. Nothing is changed and nothing is written.
 ///
 /// # Errors
 /// See [`ComposeError`].
@@ -204,17 +204,20 @@ pub fn compose(
             action: Action::Run { argv: tool.argv, writes: tool.writes, undo: tool.undo },
         });
     }
+    for (check, erased) in wanted.erased {
+        steps.extend(erase::steps(guest, &check, erased));
+    }
     Ok(finish(guest, profile, steps))
 }
 
 /// A step without its number.
-struct Draft {
-    checks: Vec<CheckId>,
-    path: Option<GuestPath>,
-    summary: String,
-    expects: Expects,
-    diff: Option<String>,
-    action: Action,
+pub(super) struct Draft {
+    pub checks: Vec<CheckId>,
+    pub path: Option<GuestPath>,
+    pub summary: String,
+    pub expects: Expects,
+    pub diff: Option<String>,
+    pub action: Action,
 }
 
 /// One patch of one file for all checks.
@@ -333,7 +336,7 @@ fn remove(guest: &Guest, path: GuestPath, checks: Vec<CheckId>) -> Result<Draft,
         expects,
         diff: content.map(|content| unified_diff(&path, &content, b"")),
         path: Some(path),
-        action: Action::Remove,
+        action: Action::Remove { targets: Vec::new() },
     })
 }
 
@@ -414,8 +417,8 @@ fn finish(guest: &Guest, profile: &str, drafts: Vec<Draft>) -> Plan {
             summary: draft.summary,
             expects: draft.expects,
             diff: draft.diff,
-            reversible: true,
-            phase: 1,
+            reversible: draft.action.erases().is_empty(),
+            phase: if draft.action.erases().is_empty() { 1 } else { 2 },
             action: draft.action,
         })
         .collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::erase;
 use super::journal::{Record, RunKind};
 use super::step;
 use super::store::{Run, Store};
@@ -36,6 +37,19 @@ pub struct Prepared {
     pub run: Run,
     /// What went otherwise than planned, and does no harm.
     pub remarks: Vec<String>,
+    /// What phase 2 could not take away.
+    pub failures: Vec<Error>,
+}
+
+impl Prepared {
+    /// Take the steps of phase 2. From here on nothing is rolled back: a journal that cannot be
+    /// written ends it as a kill would, and the next command finishes it.
+    fn finish(&mut self, guest: &Guest, progress: &mut dyn FnMut(&Step)) {
+        match erase::finish(guest, &mut self.run, progress) {
+            Ok(failures) => self.failures = failures,
+            Err(error) => self.failures.push(error),
+        }
+    }
 }
 
 /// A run of which a step failed.
@@ -68,7 +82,7 @@ pub fn execute(
         left: Vec::new(),
         run: None,
     })?;
-    for step in &plan.steps {
+    for step in plan.steps.iter().filter(|step| step.phase == 1) {
         progress(step);
         if let Err(error) = one(guest, &root, &mut run, step, interrupt) {
             let left = undo::undo_all(guest, &mut run);
@@ -82,7 +96,9 @@ pub fn execute(
         let left = undo::undo_all(guest, &mut run);
         return Err(Failure { error, left, run: Some(run.header.id) });
     }
-    Ok(Prepared { run, remarks })
+    let mut prepared = Prepared { run, remarks, failures: Vec::new() };
+    prepared.finish(guest, progress);
+    Ok(prepared)
 }
 
 fn one(

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::clone::Carried;
 use super::step::{After, Undo};
 use crate::model::Plan;
+use crate::sys::Erased;
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,8 +81,20 @@ pub enum Record {
         /// What the guest is after it.
         after: After,
     },
-    /// All steps were taken.
+    /// Every step that can be undone was taken: phase 1 is over.
     Prepared,
+    /// A step of phase 2, which nothing undoes, is about to be taken.
+    Erasing {
+        /// Its id.
+        step: String,
+    },
+    /// A step of phase 2 was taken.
+    Erased {
+        /// Its id.
+        step: String,
+        /// What is gone, and what could not be taken away.
+        what: Erased,
+    },
     /// Undoing begins.
     RollingBack,
     /// A step that changed a directory is about to be undone.
@@ -112,7 +125,7 @@ pub enum Record {
 pub enum RunState {
     /// It was cut short while taking steps.
     Interrupted,
-    /// All steps are taken.
+    /// All steps that can be undone are taken.
     Prepared,
     /// It was cut short while undoing steps.
     RollbackInterrupted,
@@ -172,6 +185,8 @@ impl Journal {
                 Record::Incomplete { .. } => state = RunState::Incomplete,
                 Record::Intent { .. }
                 | Record::Done { .. }
+                | Record::Erasing { .. }
+                | Record::Erased { .. }
                 | Record::Undoing { .. }
                 | Record::Undone { .. } => {}
             }
@@ -204,6 +219,8 @@ impl Journal {
                 }
                 Record::Undone { step } => open.retain(|o| o.step != *step),
                 Record::Prepared
+                | Record::Erasing { .. }
+                | Record::Erased { .. }
                 | Record::RollingBack
                 | Record::RolledBack
                 | Record::Incomplete { .. } => {}

@@ -3,7 +3,8 @@
 //! [`compose`] turns the edits of all checks into one [`crate::model::Plan`]. [`execute`] takes
 //! its steps, each behind an intent that the disk has before anything happens, and undoes all of
 //! them when one fails. [`roll_back`] puts everything back and verifies that it is back; what it
-//! cannot undo it lists. [`recover`] finishes whatever a killed run left. Only this module can
+//! cannot undo it lists. What nothing brings back is taken away last, in a phase of its own that is
+//! finished and not undone. [`recover`] finishes whatever a killed run left. Only this module can
 //! write to a guest.
 
 mod arguments;
@@ -11,6 +12,7 @@ mod clone;
 mod compose;
 mod diff;
 mod directory;
+mod erase;
 mod execute;
 mod journal;
 mod kin;

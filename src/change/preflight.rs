@@ -87,10 +87,16 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(file(guest, path, step, cleared.contains(path))?);
             }
-            Action::WriteFile { .. } | Action::MakeDir | Action::Remove | Action::Unit { .. } => {
+            // Looked up when it is taken.
+            Action::Remove { targets } if !targets.is_empty() => {}
+            Action::WriteFile { .. }
+            | Action::MakeDir
+            | Action::Remove { .. }
+            | Action::Unit { .. } => {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(name(guest, path, step)?);
             }
+            Action::Truncate { .. } => {}
             Action::Run { .. } | Action::Mount | Action::Start { .. } => {
                 if !guest.is_running_here() {
                     obstacles.push(Obstacle {

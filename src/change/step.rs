@@ -151,7 +151,9 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
             expect_absent(step, &spot.path)?;
             Ok(Undo::Name(name::save(&spot, run, &step.id, Standing::Directory)?))
         }
-        Action::Remove => {
+        action if !action.erases().is_empty() => Err(irreversible(step)),
+        Action::Truncate { .. } => Err(irreversible(step)),
+        Action::Remove { .. } => {
             let spot = root.spot(required_path(step)?)?;
             let undo = name::save(&spot, run, &step.id, Standing::Absent)?;
             if !undo.before.is_expected(&step.expects) {
@@ -243,7 +245,7 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
             spot.make_dir(DIRECTORY_MODE)?;
             left(&spot, undo)
         }
-        (Action::Remove, Undo::Name(undo)) => {
+        (Action::Remove { .. }, Undo::Name(undo)) => {
             let spot = root.spot(&undo.path)?;
             spot.remove()?;
             left(&spot, undo)
@@ -396,6 +398,11 @@ fn same_but_times(now: &Attributes, before: &Attributes) -> bool {
         && now.uid == before.uid
         && now.gid == before.gid
         && now.xattrs == before.xattrs
+}
+
+/// Steps of phase 2 have no undo to be saved, and are taken by [`super::erase`].
+fn irreversible(step: &Step) -> Error {
+    Error::new("save", &step.id, ErrorKind::Other, "the step cannot be undone")
 }
 
 fn required_path(step: &Step) -> Result<&GuestPath> {

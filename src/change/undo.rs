@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use super::directory;
+use super::erase;
 use super::execute::{reload, runs_systemd};
 use super::journal::{Open, Record};
 use super::name::{self, NameUndo, Standing};
@@ -39,6 +40,8 @@ pub struct RolledBack {
     pub undone: usize,
     /// What could not be undone.
     pub left: Vec<NotUndone>,
+    /// What was taken away for good, a sentence a step.
+    pub lost: Vec<String>,
 }
 
 /// Why a rollback was not even begun.
@@ -79,9 +82,14 @@ pub fn same_guest(guest: &Guest, run: &Run) -> std::result::Result<(), RollbackR
             root: header.root.clone(),
         });
     }
+    let is_same_machine = header.dmi_uuid.is_some() && header.dmi_uuid == guest.dmi_uuid();
     for (theirs, ours) in
         [(&header.dmi_uuid, guest.dmi_uuid()), (&header.cloud_id, guest.cloud_id())]
     {
+        // Phase 2 takes away what cloud-init calls the instance, on the instance itself.
+        if ours.is_none() && is_same_machine {
+            continue;
+        }
         if let Some(theirs) = theirs
             && ours.as_ref() != Some(theirs)
         {
@@ -103,7 +111,8 @@ pub fn roll_back(guest: &Guest, run: &mut Run) -> std::result::Result<RolledBack
     same_guest(guest, run)?;
     let open = run.journal.open().len();
     let left = undo_all(guest, run);
-    Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left })
+    let lost = erase::lost(run);
+    Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left, lost })
 }
 
 /// Note that a run is undone because what it changed, a copy of its own, is gone.

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::compose::ComposeError;
 use super::line::Wishes;
-use crate::model::{ByteString, CheckId, Edit, GuestPath, MountRecord};
+use crate::model::{ByteString, CheckId, Edit, Erasure, ErasureKind, GuestPath, MountRecord};
 
 /// What is wanted, sorted by what it is wanted of.
 #[derive(Default)]
@@ -23,6 +23,14 @@ pub struct Wanted {
     pub units: BTreeMap<String, Vec<CheckId>>,
     pub services: BTreeMap<String, (bool, Vec<CheckId>)>,
     pub tools: Vec<Tool>,
+    pub erased: Vec<(CheckId, Erased)>,
+}
+
+/// What one check wants taken away for good.
+#[derive(Default)]
+pub struct Erased {
+    pub removed: Vec<Erasure>,
+    pub emptied: Vec<Erasure>,
 }
 
 /// What is wanted of the lines of one file.
@@ -132,10 +140,30 @@ pub fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
                 }
                 Entry::Occupied(mut known) => push_new(&mut known.get_mut().1, check),
             },
+            Edit::Erase { targets } => erase(&mut wanted.erased, check, targets),
             Edit::KernelArguments { .. } => {}
         }
     }
     Ok(wanted)
+}
+
+/// One check's wishes stay together and in their order, so that each of its two steps says what
+/// that check was about.
+fn erase(erased: &mut Vec<(CheckId, Erased)>, check: &CheckId, targets: Vec<Erasure>) {
+    let at = erased.iter().position(|(known, _)| known == check).unwrap_or_else(|| {
+        erased.push((check.clone(), Erased::default()));
+        erased.len() - 1
+    });
+    let wanted = &mut erased[at].1;
+    for target in targets {
+        let list = match target.how {
+            ErasureKind::Truncate | ErasureKind::Rewrite { .. } => &mut wanted.emptied,
+            _ => &mut wanted.removed,
+        };
+        if !list.contains(&target) {
+            list.push(target);
+        }
+    }
 }
 
 /// Add a check once.

@@ -52,7 +52,8 @@ pub fn carry_out(
     sys::print(render_steps(&plan, style).as_bytes())?;
     ask(&plan, change.yes)?;
     let undone_by = rollback_command(change.root, None, change.state_dir);
-    take_asked(&guest, &store, &plan, RunKind::Command, &undone_by)
+    let taken = take_asked(&guest, &store, &plan, RunKind::Command, &undone_by)?;
+    Ok(taken.map(|taken| taken.text))
 }
 
 /// Without `--yes` there has to be somebody to ask.
@@ -65,29 +66,45 @@ pub fn can_ask(yes: bool, hint: &str) -> Result<(), Trouble> {
 
 /// Ask whether the steps of a plan are to be taken, where there are any.
 pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
-    if yes || plan.steps.is_empty() || sys::ask(&format!("Take {}?", count(plan))) {
+    let lasting = plan.steps.iter().filter(|step| !step.reversible).count();
+    let warning = match lasting {
+        0 => String::new(),
+        1 => " One of them cannot be undone.".to_owned(),
+        n => format!(" {n} of them cannot be undone."),
+    };
+    if yes || plan.steps.is_empty() || sys::ask(&format!("Take {}?{warning}", count(plan))) {
         return Ok(());
     }
     Err(Trouble::usage("nothing was changed"))
 }
 
-/// Take the steps of a plan that was asked for. `undone_by` is the command that undoes them. Gives
-/// what was done in a sentence, `None` for a plan without steps.
+/// What was taken of a plan.
+pub struct Taken {
+    /// In a sentence.
+    pub text: String,
+    /// Whether phase 2 took away everything that it was to.
+    pub is_whole: bool,
+}
+
+/// Take the steps of a plan that was asked for. `undone_by` is the command that undoes them. `None`
+/// for a plan without steps.
 pub fn take_asked(
     guest: &Guest,
     store: &Store,
     plan: &Plan,
     kind: RunKind,
     undone_by: &str,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<Taken>, Trouble> {
     if plan.steps.is_empty() {
         return Ok(None);
     }
     let prepared = take(guest, store, plan, kind, &interrupt()?)?;
     let id = &prepared.run.header.id;
-    let text = format!("{} done as run {id}; `{undone_by}` undoes it", count(plan));
+    let phase_2 = plan.steps.iter().any(|step| step.phase == 2);
+    let what = if phase_2 { ", but for what was taken away for good" } else { "" };
+    let text = format!("{} done as run {id}; `{undone_by}` undoes it{what}", count(plan));
     sys::say(&text);
-    Ok(Some(text))
+    Ok(Some(Taken { text, is_whole: prepared.failures.is_empty() }))
 }
 
 /// A cell that a signal leaves its number in.
@@ -123,6 +140,9 @@ pub fn take(
     let prepared = execute(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
     for remark in &prepared.remarks {
         sys::say(remark);
+    }
+    for failure in &prepared.failures {
+        sys::say(&format!("not taken away: {failure}"));
     }
     Ok(prepared)
 }

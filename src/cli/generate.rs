@@ -77,7 +77,8 @@ fn catalogue() -> String {
          # The checks\n\n\
          Every check is a file `<check-id>.toml` in this directory. Severities are those of the profiles \
          clone, share and import; a finding can weigh less than its check. *Fix* is what `guestprep prepare` \
-         does, by policy where the check says so, and `guestprep rollback` undoes it.\n",
+         does, by policy where the check says so, and `guestprep rollback` undoes it; what is done *for good* nothing \
+         undoes, and it is done under a profile that asks for it (share), or when the check or its category is named.\n",
     );
     for (category, heading) in CATEGORIES {
         let specs: Vec<&CheckSpec> = CHECKS.iter().filter(|s| s.category == category).collect();
@@ -88,7 +89,10 @@ fn catalogue() -> String {
         out.push_str("| check | clone | share | import | fix | what is wrong |\n");
         out.push_str("|---|---|---|---|---|---|\n");
         for spec in &specs {
-            let fix = spec.fix.as_ref().map_or(String::new(), |fix| fix.actions.join(", "));
+            let fix = spec.fix.as_ref().map_or(String::new(), |fix| {
+                let for_good = if fix.reversible { "" } else { " for good" };
+                fix.actions.join(", ") + for_good
+            });
             let _ = writeln!(
                 out,
                 "| [{id}](#{id}) | {} | {} | {} | {fix} | {} |",

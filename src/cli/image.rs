@@ -100,8 +100,8 @@ pub fn prepare(
     if done.is_some() {
         sys::say(&format!("prepared: {}", changed.display()));
     }
-    prepare::deliver(cli, args, output, &audit.report, done)?;
-    Ok(audit.report.verdict.into())
+    prepare::deliver(cli, args, output, &audit.report, done.as_ref())?;
+    Ok(prepare::ended(&audit.report, done.as_ref()))
 }
 
 /// `rollback --image`

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Cli, PrepareArgs, ReportFormat};
-use super::change::{ask, can_ask, refuse_obstacles, take_asked};
+use super::change::{Taken, ask, can_ask, refuse_obstacles, take_asked};
 use super::deliver;
-use super::exit::{Outcome, Trouble};
+use super::exit::{Exit, Outcome, Trouble};
 use super::image;
 use super::plan::{make, render};
 use super::setup::{self, Choice};
@@ -55,8 +55,8 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
-    deliver(cli, args, output, &audit.report, done)?;
-    Ok(audit.report.verdict.into())
+    deliver(cli, args, output, &audit.report, done.as_ref())?;
+    Ok(ended(&audit.report, done.as_ref()))
 }
 
 /// Show a plan before it is asked for, unless standard output is for something else.
@@ -69,13 +69,21 @@ pub fn show(args: &PrepareArgs, plan: &Plan, report: &Report) -> Result<(), Trou
     Ok(sys::print(render(plan, report, style).as_bytes())?)
 }
 
+/// The exit code of a guest that was prepared: that of its report, unless phase 2 is not whole.
+pub fn ended(report: &Report, done: Option<&Taken>) -> Exit {
+    match done {
+        Some(taken) if !taken.is_whole => Exit::Incomplete,
+        _ => report.verdict.into(),
+    }
+}
+
 /// Put the report of what was prepared where it is wanted. `output` is the absolute path of a file.
 pub fn deliver(
     cli: &Cli,
     args: &PrepareArgs,
     output: Option<PathBuf>,
     report: &Report,
-    done: Option<String>,
+    done: Option<&Taken>,
 ) -> Result<(), Trouble> {
     let mut wanted = args.output.clone();
     wanted.output = output;
@@ -83,7 +91,7 @@ pub fn deliver(
     // Not exit code 4, whatever the cause: the steps are taken and stay.
     deliver::report(cli, &wanted, args.select.fail_on, &target, report).map_err(
         |trouble| match done {
-            Some(done) => Trouble::usage(format!("{trouble}; {done}")),
+            Some(done) => Trouble::usage(format!("{trouble}; {}", done.text)),
             None => trouble,
         },
     )

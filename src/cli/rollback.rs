@@ -78,7 +78,8 @@ pub fn ask(run: &Run, yes: bool) -> Result<(), Trouble> {
             .hint("run `guestprep rollback --yes`"));
     }
     for step in run.header.plan.steps.iter().rev() {
-        sys::tell(&format!("  undo: {}", step.summary));
+        let what = if step.reversible { "undo" } else { "cannot be undone" };
+        sys::tell(&format!("  {what}: {}", step.summary));
     }
     if sys::ask(&format!("Roll back run {}?", run.header.id)) {
         return Ok(());
@@ -99,5 +100,9 @@ pub fn carry_out(guest: &Guest, run: &mut Run) -> Outcome {
         n => format!("{n} steps"),
     };
     sys::tell(&format!("Run {} is rolled back: {count} undone and verified.", result.id));
+    if !result.lost.is_empty() {
+        let lost = result.lost.join("\n  ");
+        sys::tell(&format!("What was taken away for good cannot come back:\n  {lost}"));
+    }
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Cli, Color, Lang, SelectArgs, TargetArgs};
 use super::exit::{Exit, Trouble};
 use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
-use crate::change::{RolledBack, Store, recover};
+use crate::change::{Recovered, RolledBack, Store, recover};
 use crate::engine::{Selection, Settings};
 use crate::guest::{Guest, SavedSettings};
 use crate::model::{Category, CheckId, Policy};
@@ -197,11 +197,18 @@ pub fn finish_interrupted(root: Option<&Path>, state_dir: Option<&Path>) -> Resu
 /// As [`finish_interrupted`], with the lock held.
 pub fn finish_interrupted_in(guest: &Guest, store: &Store) -> Result<(), Trouble> {
     for recovered in recover(guest, store)? {
-        let result = recovered.result;
+        let (what, result) = match recovered {
+            Recovered::RolledBack { what, result } => (what, result),
+            Recovered::Finished { id, failures } => {
+                sys::say(&format!("run {id} was cut short in phase 2; it is finished now"));
+                failures.iter().for_each(|error| sys::say(&error.to_string()));
+                continue;
+            }
+        };
         if result.left.is_empty() {
-            sys::say(&format!("run {} {}; it is rolled back now", result.id, recovered.what));
+            sys::say(&format!("run {} {}; it is rolled back now", result.id, what));
         } else {
-            return Err(incomplete(&result, recovered.what));
+            return Err(incomplete(&result, what));
         }
     }
     Ok(())

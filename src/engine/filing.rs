@@ -67,7 +67,11 @@ pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &S
         waived: Vec::new(),
         edits: Vec::new(),
     };
-    for finding in findings {
+    let erases = settings.erases(spec);
+    for mut finding in findings {
+        if !erases {
+            finding.fix.retain(|edit| !matches!(edit, Edit::Erase { .. }));
+        }
         let mut reported = report(spec, declared, &finding, settings);
         let (over, held): (Vec<_>, Vec<_>) = waivers
             .iter()

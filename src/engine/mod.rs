@@ -44,6 +44,18 @@ pub struct Selection {
     pub category: Option<Category>,
 }
 
+impl Settings<'_> {
+    /// Whether `prepare` may take away for good what a check found: where the profile or who
+    /// named the check or its category asks for that, and the configuration does not keep it.
+    fn erases(&self, spec: &CheckSpec) -> bool {
+        let is_asked = self.profile.erases
+            || self.selection.names(spec)
+            || self.selection.category == Some(spec.category);
+        let kept = self.config.clean.keep.iter().flatten().any(|id| id == spec.id);
+        is_asked && !kept
+    }
+}
+
 impl Selection {
     /// Whether a check is among those that are named.
     fn names(&self, spec: &CheckSpec) -> bool {
@@ -88,14 +100,23 @@ fn judge(guest: &Guest, spec: &CheckSpec) -> Verdict {
             Err(why) => return Verdict::Unknown { reason: why.0, findings: Vec::new() },
         }
     }
-    let Rule::Native(name) = &spec.rule;
-    let Some(probe) = probe::find(name) else {
-        let reason = format!("there is no probe {name}");
-        return Verdict::Unknown { reason, findings: Vec::new() };
+    let probe = match spec.rule {
+        Rule::Paths => None,
+        Rule::Native(name) => match probe::find(name) {
+            Some(probe) => Some(probe),
+            None => {
+                let reason = format!("there is no probe {name}");
+                return Verdict::Unknown { reason, findings: Vec::new() };
+            }
+        },
+    };
+    let judge = || match probe {
+        Some(probe) => (probe.judge)(guest),
+        None => probe::leftovers::judge(guest, spec.id, spec.fix.is_some()),
     };
     // The guest's facts are cells that are either empty or filled; a panic between leaves them
     // empty.
-    match catch_unwind(AssertUnwindSafe(|| (probe.judge)(guest))) {
+    match catch_unwind(AssertUnwindSafe(judge)) {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(why)) => Verdict::Unknown { reason: why.0, findings: Vec::new() },
         Err(panic) => {

@@ -20,8 +20,8 @@ use std::time::Duration;
 pub use report::{Back, Gone, Report, Role, Stays};
 
 use crate::change::{
-    Failure, Interrupt, Kin, Legacy, Run, RunKind, RunState, Store, compose, execute, kin,
-    preflight, recover,
+    Failure, Interrupt, Kin, Legacy, Recovered, Run, RunKind, RunState, Store, compose, execute,
+    kin, preflight, recover,
 };
 use crate::guest::{Guest, Unknown};
 use crate::model::{CheckId, Edit, Policy};
@@ -125,14 +125,10 @@ fn role(guest: &Guest, runs: &[Run], was_clone: bool) -> (Role, String) {
 /// Undo what was cut short at an earlier boot of this clone, and forget what was finished.
 fn finish_own(guest: &Guest, store: &Store) -> Result<(), Trouble> {
     for recovered in recover(guest, store)? {
-        let result = recovered.result;
+        let Recovered::RolledBack { what, result } = recovered else { continue };
         if !result.left.is_empty() {
             let left = result.left.iter().map(|left| left.reason.as_str()).collect::<Vec<_>>();
-            return Err(Trouble::Incomplete {
-                run: result.id,
-                what: recovered.what,
-                left: left.join("; "),
-            });
+            return Err(Trouble::Incomplete { run: result.id, what, left: left.join("; ") });
         }
     }
     for run in store.runs()?.iter().filter(|run| run.header.kind == RunKind::FirstBoot) {

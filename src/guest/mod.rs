@@ -18,6 +18,7 @@ mod initramfs;
 mod kdump;
 mod kept;
 mod kernels;
+mod leftovers;
 mod loader;
 mod metadata;
 mod mitigations;
@@ -65,6 +66,7 @@ pub use image::{Access, Image, Reader, Seen};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
+pub use leftovers::{LISTED, Leftovers, ListedPath};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mounts::{Mounts, OtherNamespace};
@@ -87,7 +89,9 @@ pub use units::{BootUnit, UnitTable};
 pub use volume_groups::TornGroup;
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
-pub use crate::sys::{Address, Attributes, FileKind, FsUse, InodeFlags, Metadata, Stamp, Time};
+pub use crate::sys::{
+    Address, Attributes, Census, FileKind, FsUse, InodeFlags, Metadata, Stamp, Time,
+};
 
 /// No file of a guest's configuration is larger than this.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -182,6 +186,7 @@ struct Facts {
     selinux: Kept<Fact<Option<Selinux>>>,
     sshd: Kept<Fact<Option<Sshd>>>,
     cloud_init: Kept<Fact<Option<cloud_init::CloudInit>>>,
+    leftovers: leftovers::Known,
     dpkg: Kept<Fact<Option<packages::Dpkg>>>,
     rpm: Kept<Fact<std::cell::RefCell<packages::RpmVersions>>>,
 }

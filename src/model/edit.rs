@@ -110,6 +110,81 @@ pub enum Edit {
         /// The unit's full name.
         unit: String,
     },
+    /// Take away for good what must not go with the image: phase 2, after everything that rollback
+    /// can undo. What is not there is no fault.
+    Erase {
+        /// What, in the order in which it goes.
+        targets: Vec<Erasure>,
+    },
+}
+
+/// What is taken away for good.
+///
+/// The path is a pattern that is looked up when the step is taken, so that a plan stays small
+/// whatever lies in a directory. Neither looking up nor taking away follows a link, goes to another
+/// filesystem or to what is bind-mounted, or touches the socket of a program that may be running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Erasure {
+    /// An absolute path. `*`, `?` and `[...]` stand for bytes of one name, `**` for any number of
+    /// directories, and a backslash takes the meaning of the byte after it.
+    pub path: ByteString,
+    /// What becomes of it.
+    pub how: ErasureKind,
+    /// Patterns of names that are left, with all below them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<ByteString>,
+    /// On a guest that runs, what changed within so many seconds is left: somebody is at work on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older_than: Option<u64>,
+}
+
+impl Erasure {
+    /// Whatever a pattern names.
+    pub fn matching(pattern: impl Into<ByteString>, how: ErasureKind) -> Self {
+        Self { path: pattern.into(), how, except: Vec::new(), older_than: None }
+    }
+
+    /// One path, whatever bytes it is made of.
+    pub fn of(path: &GuestPath, how: ErasureKind) -> Self {
+        let mut pattern = Vec::with_capacity(path.as_bytes().len());
+        for byte in path.as_bytes() {
+            if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
+                pattern.push(b'\\');
+            }
+            pattern.push(*byte);
+        }
+        Self::matching(pattern, how)
+    }
+}
+
+/// What becomes of what an [`Erasure`] names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErasureKind {
+    /// It goes: a file, a link, a FIFO, or a directory with all that is in it.
+    Remove,
+    /// A regular file or a link goes, never a directory. What a process of a running guest has open
+    /// is only emptied: a log that was rotated under a daemon is written to until that opens the new one.
+    RemoveFile,
+    /// Everything in the directory goes; the directory stays, with its owner, mode and label.
+    Contents,
+    /// The content of the regular file goes; the file stays, with its owner, mode and label. For
+    /// what a daemon holds open, and for what always has to be there.
+    Truncate,
+    /// This content takes the place of the old one; what else the file is stays. A file that is not
+    /// there is not made.
+    Rewrite {
+        /// All of the new content.
+        content: ByteString,
+    },
+}
+
+impl ErasureKind {
+    /// Whether it takes all that is below a directory.
+    pub fn takes_trees(&self) -> bool {
+        matches!(self, ErasureKind::Remove | ErasureKind::Contents)
+    }
 }
 
 /// What becomes of one line.

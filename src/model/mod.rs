@@ -8,6 +8,7 @@ mod check;
 mod digest;
 mod edit;
 mod finding;
+mod path_pattern;
 mod plan;
 mod policy;
 mod report;
@@ -16,8 +17,9 @@ mod waiver;
 pub use bytes::{ByteString, GuestPath};
 pub use check::{Category, CheckId, Severity};
 pub use digest::{Sha256, digest_of, sha256_hex};
-pub use edit::{Edit, LineChange, MountRecord};
+pub use edit::{Edit, Erasure, ErasureKind, LineChange, MountRecord};
 pub use finding::{Finding, Impact, Subject, Verdict};
+pub use path_pattern::{NamePattern, Part, PathPattern};
 pub use plan::{Action, Expects, LineEdit, Plan, PlanGuest, Step};
 pub use policy::{
     DataDisks, DnsPolicy, FixedAddress, KdumpPolicy, MetadataPolicy, MitigationsPolicy, OwnHosts,

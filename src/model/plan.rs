@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteString, CheckId, GuestPath, MountRecord};
+use super::{ByteString, CheckId, Erasure, GuestPath, MountRecord};
 
 /// The schema that this version writes and reads.
 pub const SCHEMA: &str = "guestprep.plan/1";
@@ -108,8 +108,18 @@ pub enum Action {
     },
     /// Make a directory (mode 0755) that a later step needs.
     MakeDir,
-    /// Remove a regular file or a link.
-    Remove,
+    /// Remove the regular file or link at the step's path, which is saved before. With `targets`:
+    /// what those name instead, whatever it is, for good; that is phase 2.
+    Remove {
+        /// Patterns, looked up when the step is taken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<Erasure>,
+    },
+    /// Take the content of files away for good, or put another in its place; the files stay. Phase 2.
+    Truncate {
+        /// Patterns, looked up when the step is taken.
+        targets: Vec<Erasure>,
+    },
     /// Run one of the guest's own tools.
     Run {
         /// The program and its arguments.
@@ -167,13 +177,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// What the action takes away for good: the steps of phase 2 do nothing else.
+    pub fn erases(&self) -> &[Erasure] {
+        match self {
+            Action::Remove { targets } | Action::Truncate { targets } => targets,
+            _ => &[],
+        }
+    }
+
     /// The word that plans and journals use.
     pub fn name(&self) -> &'static str {
         match self {
             Action::EditFile { .. } => "edit-file",
             Action::WriteFile { .. } => "write-file",
             Action::MakeDir => "make-dir",
-            Action::Remove => "remove",
+            Action::Remove { .. } => "remove",
+            Action::Truncate { .. } => "truncate",
             Action::Run { .. } => "run",
             Action::SetFlags { .. } => "set-flags",
             Action::Unmount { .. } => "unmount",

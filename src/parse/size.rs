@@ -62,6 +62,21 @@ pub fn human(text: &str) -> Option<u64> {
     (bytes > 0).then_some(bytes)
 }
 
+/// Bytes for a reader: `617 bytes`, `3.4 MiB`.
+pub fn shown(bytes: u64) -> String {
+    let mut units = ["KiB", "MiB", "GiB", "TiB"].into_iter();
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10, None);
+    while tenths >= 10_240 {
+        let Some(larger) = units.next() else { break };
+        (tenths, unit) = (tenths / 1024, Some(larger));
+    }
+    match unit {
+        None if bytes == 1 => "1 byte".to_owned(),
+        None => format!("{bytes} bytes"),
+        Some(unit) => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +98,20 @@ mod tests {
         ] {
             let got = memparse(text.as_bytes());
             assert_eq!(got, want.map(|(n, rest)| (n, rest.as_bytes())), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_for_a_reader() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (3_565_158, "3.3 MiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(shown(bytes), text);
         }
     }
 

@@ -64,6 +64,8 @@ mod static_kernel_arguments;
 mod swap_enabled;
 mod time_sync_missing;
 
+pub mod leftovers;
+
 use crate::guest::{Guest, Unknown};
 use crate::model::Verdict;
 

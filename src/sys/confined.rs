@@ -17,8 +17,9 @@ use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags,
 use rustix::io::Errno;
 
 use super::files::{Files, FsUse, MAX_NAMES};
+use super::sweep::{self, Census, Reach};
 use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream, resolve};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath};
 
 /// A directory that paths do not lead out of.
 #[derive(Debug)]
@@ -261,6 +262,10 @@ impl Files for Confined {
             Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
             Err(e) => Err(Error::errno("read an attribute of", path, e)),
         }
+    }
+
+    fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
+        sweep::census(self, lists, reach)
     }
 
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {

@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use super::sweep::{Census, Reach};
 use super::{Attributes, InodeFlags, Result, Stamp, Stream};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath};
 
 /// More names than this in one directory is not a guest's configuration.
 pub(super) const MAX_NAMES: usize = 65_536;
@@ -43,4 +44,5 @@ pub(super) trait Files: Debug {
     fn flags(&self, path: &GuestPath) -> Result<Option<InodeFlags>>;
     fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>>;
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>>;
+    fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>>;
 }

@@ -10,10 +10,11 @@ use super::confined::Confined;
 use super::contents::{self, FirstNames, Reads, Tally, Wanted};
 use super::files::{Files, FsUse};
 use super::record::{Notes, Recorder, Recording, Replay, Space};
+use super::sweep::{Census, Reach};
 use super::trace::{self, Question};
 use super::walk::{Filesystem, Walk};
 use super::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath};
 
 /// The root of a guest: a directory of this machine, or what is read without one.
 #[derive(Clone, Debug)]
@@ -247,6 +248,16 @@ impl Root {
                 Err(Error::new("read all of", self.path.display(), ErrorKind::Refused, cause))
             }
         }
+    }
+
+    /// Count the files that each list of patterns names.
+    ///
+    /// # Errors
+    /// When the root or a mount point cannot be opened, or a pattern is none. What else could not
+    /// be looked at is in the answer.
+    pub fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
+        trace::asked(|| Question::Census);
+        self.files.census(lists, reach)
     }
 
     /// Whether its files are read in user space, without being mounted.

@@ -21,6 +21,8 @@ pub enum Question {
     File(Space, GuestPath),
     /// The names in a directory.
     Names(Space, GuestPath),
+    /// What lies in many directories, and when it changed.
+    Census,
     /// Space and inodes of the filesystem that a path lies on.
     FreeSpace(GuestPath),
     /// What a block device holds, by its kernel name.

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use rustix::fs::MemfdFlags;
 
 use super::files::{Files, FsUse, MAX_NAMES};
+use super::sweep::{self, Census, Reach};
 use super::{Attributes, Error, ErrorKind, FileKind, InodeFlags, Result, Stream};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath};
 
 /// How many links a path may lead through, as the kernel has it.
 const MAX_LINKS: usize = 40;
@@ -98,6 +99,22 @@ impl Walk {
         self.filesystems[node.filesystem].as_ref()
     }
 
+    pub(super) fn top_node(&self) -> Node {
+        self.covered(Node { filesystem: 0, inode: self.filesystems[0].root() })
+    }
+
+    /// How many filesystems there are.
+    pub(super) fn count(&self) -> u64 {
+        self.filesystems.len() as u64
+    }
+
+    /// What a name in a directory is seen to be.
+    pub(super) fn child_of(&self, directory: Node, name: &[u8]) -> Answer<Option<Node>> {
+        let inode = self.of(directory).child(directory.inode, name)?;
+        let node = |inode| self.covered(Node { filesystem: directory.filesystem, inode });
+        Ok(inode.map(node))
+    }
+
     /// The node that is seen there: the root of what is mounted on it.
     fn covered(&self, mut node: Node) -> Node {
         while let Some(filesystem) = self.mounts.get(&node) {
@@ -131,7 +148,7 @@ impl Walk {
         operation: &'static str,
     ) -> Result<Option<(Node, Attributes)>> {
         let fail = |cause: String| Error::new(operation, path, ErrorKind::Other, cause);
-        let root = self.covered(Node { filesystem: 0, inode: self.filesystems[0].root() });
+        let root = self.top_node();
         let mut above = vec![root];
         let mut left = components(path.as_bytes());
         let mut links = 0;
@@ -264,6 +281,10 @@ impl Files for Walk {
         let fail = |cause| Error::new("read an attribute of", path, ErrorKind::Other, cause);
         let value = self.of(node).xattr(node.inode, name).map_err(fail)?;
         Ok(value.map(ByteString::from))
+    }
+
+    fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
+        sweep::census_unmounted(self, lists, reach)
     }
 
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {

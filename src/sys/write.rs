@@ -12,8 +12,9 @@ use std::io::{Read, Write};
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
+use super::sweep::{self, Erased, Held, Reach};
 use super::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Root, Time};
-use crate::model::{ByteString, GuestPath, Sha256};
+use crate::model::{ByteString, Erasure, GuestPath, Sha256};
 
 /// The largest file that is edited.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -114,6 +115,16 @@ impl<'a> RootMut<'a> {
             }
         }
         Err(Error::new("open", path, ErrorKind::Other, "too many links"))
+    }
+}
+
+impl RootMut<'_> {
+    /// Take away for good what patterns name. What fails is told, and the rest done.
+    ///
+    /// # Errors
+    /// When nothing could be begun: the root or a mount point cannot be opened, a pattern is none.
+    pub fn erase(&self, targets: &[Erasure], reach: &Reach, held: &Held) -> Result<Erased> {
+        sweep::erase(self.root.directory()?, targets, reach, held)
     }
 }
 

@@ -19,7 +19,7 @@ use rustix::fs::{XattrFlags, setxattr};
 use super::digest;
 
 /// Mend what the findings offer to mend and see that it is mended; undo it and see the tree as it
-/// was, content and metadata.
+/// was, content and metadata. Of what is taken away for good, rollback has to say that it is.
 ///
 /// `guest` opens the guest anew, `judge` asks the check. Answers the plan that was taken, `None`
 /// when no finding offers a repair.
@@ -61,7 +61,10 @@ pub fn repair(
     let quiet = &mut |_: &_| {};
     execute(&first, &store, &plan, RunKind::Prepare, &Interrupt::default(), quiet)
         .map_err(|failure| format!("the plan failed: {failure:?}"))?;
-    unchanged_beside(root, &plan, &digest::differences(&before, &digest::of_tree(root)))?;
+    let lasting = plan.steps.iter().filter(|step| !step.reversible).count();
+    if lasting == 0 {
+        unchanged_beside(root, &plan, &digest::differences(&before, &digest::of_tree(root)))?;
+    }
     let left = findings(judge(&guest()));
     if keys(&left) != keys(&rest) {
         return Err(format!("after the repair there is {left:#?}, expected {rest:#?}"));
@@ -70,11 +73,17 @@ pub fn repair(
     let last = guest();
     let mut run = store.runs().map_err(|e| e.to_string())?.pop().ok_or("the run is gone")?;
     let result = roll_back(&last, &mut run).map_err(|e| e.to_string())?;
-    if !result.left.is_empty() || result.undone != plan.steps.len() {
+    if !result.left.is_empty() || result.undone + lasting != plan.steps.len() {
         return Err(format!("not all is rolled back: {result:?}"));
     }
     if run.state() != RunState::RolledBack {
         return Err(format!("the run is {:?} after its rollback", run.state()));
+    }
+    if result.lost.len() != lasting {
+        return Err(format!("the rollback does not say what it cannot bring back: {result:?}"));
+    }
+    if lasting > 0 {
+        return Ok(Some(plan));
     }
     match digest::differences(&before, &digest::of_tree(root)).as_slice() {
         [] => Ok(Some(plan)),
@@ -127,7 +136,7 @@ fn unchanged_beside(root: &Path, plan: &Plan, differences: &[String]) -> Result<
         .filter_map(|step| step.path.as_ref().map(|path| (step, Path::new(path.as_os_str()))))
         .map(|(step, path)| match step.action {
             // These change the name itself, the others the file that it leads to.
-            Action::Remove | Action::MakeDir | Action::Unit { .. } => below(path),
+            Action::Remove { .. } | Action::MakeDir | Action::Unit { .. } => below(path),
             _ => behind_links(root, path),
         })
         .collect();

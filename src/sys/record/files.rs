@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::{FileNotes, Noted, Notes, Recorder, Space};
-use crate::model::{ByteString, GuestPath};
+use crate::model::{ByteString, Erasure, GuestPath, digest_of};
 use crate::sys::files::{Files, FsUse};
+use crate::sys::sweep::{Census, Reach};
 use crate::sys::{Attributes, Error, ErrorKind, InodeFlags, Result, Stamp, Stream};
 
 /// Asks the files below it and notes what they answer.
@@ -103,6 +104,16 @@ impl Files for Recording {
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {
         self.note(path, self.inner.fs_use(path), |notes| &mut notes.fs_use)
     }
+
+    fn census(&self, lists: &[&[Erasure]], reach: &Reach) -> Result<Vec<Census>> {
+        let found = self.inner.census(lists, reach)?;
+        self.recorder.note(|notes| {
+            for (list, census) in lists.iter().zip(&found) {
+                notes.censuses.entry(digest_of(list)).or_insert_with(|| census.clone());
+            }
+        });
+        Ok(found)
+    }
 }
 
 fn given(names: Option<Vec<ByteString>>) -> Option<Vec<Vec<u8>>> {
@@ -191,6 +202,14 @@ impl Files for Replay {
             Some(noted) => noted.clone().answer(),
             None => Err(Notes::not_held("read an attribute of", self.shown(path))),
         }
+    }
+
+    fn census(&self, lists: &[&[Erasure]], _: &Reach) -> Result<Vec<Census>> {
+        let known = |list: &&[Erasure]| {
+            let census = self.notes.censuses.get(&digest_of(list)).cloned();
+            census.ok_or_else(|| Notes::not_held("look through", "these directories"))
+        };
+        lists.iter().map(known).collect()
     }
 
     fn fs_use(&self, path: &GuestPath) -> Result<Option<FsUse>> {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ByteString, GuestPath, sha256_hex};
 use crate::sys::{
-    Address, Attributes, Error, ErrorKind, FsUse, Holder, InodeFlags, Metadata, Result, Stamp,
+    Address, Attributes, Census, Error, ErrorKind, FsUse, Holder, InodeFlags, Metadata, Result,
+    Stamp,
 };
 
 /// No name in an archive has a longer component, in bytes: the limit of Linux's filesystems.
@@ -226,6 +227,9 @@ pub struct Notes {
     /// The commands that were run.
     #[serde(default)]
     pub commands: Vec<CommandNotes>,
+    /// What was counted of the files that lists of patterns name, by the digest of each list.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub censuses: BTreeMap<String, Census>,
     /// What was made of files that are too large to be kept, by a name of the maker's.
     #[serde(default)]
     pub facts: BTreeMap<String, serde_json::Value>,

@@ -78,6 +78,7 @@ pub fn told(question: &Question) -> Told {
         Question::File(..)
         | Question::Names(..)
         | Question::FreeSpace(_)
+        | Question::Census
         | Question::Metadata
         | Question::Processes
         | Question::Command(_)
