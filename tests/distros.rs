@@ -31,6 +31,9 @@ const UNKNOWN: [(Mode, &str, &str); 6] = [
     (Mode::Live, "partition-layout", "/dev/vda cannot be read"),
 ];
 
+/// What every guest has that has run, and no clone is to share; it warns of that, and is no false alarm.
+const OF_EVERY_GUEST: [&str; 1] = ["machine-id"];
+
 fn distros() -> Vec<String> {
     let folder = fixtures().join("distros");
     let entries = std::fs::read_dir(folder).expect("the distributions");
@@ -81,6 +84,9 @@ fn a_clean_guest_is_ready() {
                 });
                 if check.verdict == VerdictName::Unknown && !is_named {
                     wrong.push(format!("{at} {}: {reason}", check.id));
+                }
+                if OF_EVERY_GUEST.contains(&check.id.as_str()) {
+                    continue;
                 }
                 let findings = check.findings.iter().filter(|f| f.severity != Severity::Advice);
                 wrong.extend(findings.map(|f| format!("{at} {}: {}", check.id, f.message)));

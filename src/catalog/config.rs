@@ -174,6 +174,21 @@ impl MetadataSettings {
 pub struct Clean {
     /// The identity and residue checks whose findings stay.
     pub keep: Option<Vec<String>>,
+    /// The accounts that are not to be in the image.
+    #[serde(default, deserialize_with = "removable_users")]
+    pub users: Option<Vec<String>>,
+}
+
+/// Names of accounts; root is not one that an image could be without.
+fn removable_users<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    let users = Vec::<String>::deserialize(from)?;
+    let is_name = |user: &String| !user.is_empty() && !user.contains([':', '/', '\n', ',']);
+    match users.iter().find(|user| *user == "root" || !is_name(user)) {
+        Some(user) => Err(serde::de::Error::custom(format!("users cannot have {user:?} in it"))),
+        None => Ok(Some(users)),
+    }
 }
 
 /// `[checks.<id>]`.
@@ -280,6 +295,7 @@ impl Config {
         over(&mut self.network.fixed, later.network.fixed);
         over(&mut self.network.own_hosts, later.network.own_hosts);
         over(&mut self.clean.keep, later.clean.keep);
+        over(&mut self.clean.users, later.clean.users);
         over(&mut self.daemon.socket, later.daemon.socket);
         over(&mut self.daemon.allow_changes, later.daemon.allow_changes);
         over(&mut self.daemon.textfile, later.daemon.textfile);
@@ -350,6 +366,16 @@ mod tests {
     }
 
     #[test]
+    fn root_is_no_account_to_be_removed() {
+        let users = |text: &str| Config::parse(Path::new("c"), text).unwrap().clean.users;
+        assert_eq!(users("[clean]\nusers = [\"packer\"]\n"), Some(vec!["packer".to_owned()]));
+        for wrong in ["root", "", "a:b", "../x"] {
+            let text = error(&format!("[clean]\nusers = [{wrong:?}]\n"));
+            assert!(text.contains("line 2, column 9: users cannot have"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_misspelt_check_is_named_with_its_place_and_its_neighbour() {
         let text = error("\n[checks.fstab-data-disc]\nenabled = false\n");
         assert!(
@@ -386,6 +412,7 @@ static = "dhcp"
 own-hosts = "drop"
 [clean]
 keep = ["shell-history", "log-files"]
+users = ["packer"]
 [checks.image-size]
 severity = "warning"
 enabled = true

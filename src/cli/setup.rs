@@ -115,6 +115,7 @@ impl Choice {
             kdump: self.config.kdump.want.unwrap_or_default(),
             fixed_address: self.config.network.fixed.unwrap_or_default(),
             own_hosts: self.config.network.own_hosts.unwrap_or_default(),
+            users: self.config.clean.users.clone().unwrap_or_default(),
             leaves_contents: false,
             secret_rules: self.secret_rules.clone(),
         }

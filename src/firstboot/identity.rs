@@ -4,7 +4,7 @@
 
 use super::report::{Made, Report};
 use super::{Clone, Trouble};
-use crate::guest::{Fact, Guest, Unknown};
+use crate::guest::{Fact, Guest, MachineId, Unknown};
 use crate::model::{Edit, GuestPath};
 
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -32,14 +32,12 @@ pub fn make(clone: &Clone, report: &mut Report) -> Result<(), Trouble> {
 /// machine-id(5): 32 digits. systemd makes a missing one at boot, before anything else; without
 /// systemd it is D-Bus's, or nobody's.
 fn machine_id(guest: &Guest) -> Fact<Option<Edit>> {
-    let id = guest.file(MACHINE_ID)?.unwrap_or_default();
-    let id = id.trim_ascii_end();
-    if id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit) {
+    if guest.machine_id(&GuestPath::from(MACHINE_ID))? == MachineId::Set {
         return Ok(None);
     }
     let dbus = format!("--ensure={MACHINE_ID}");
     for argv in [vec!["systemd-machine-id-setup"], vec!["dbus-uuidgen", dbus.as_str()]] {
-        if has_program(guest, argv[0])? {
+        if guest.has_program(argv[0])? {
             return Ok(Some(run(&argv, vec![GuestPath::from(MACHINE_ID)])));
         }
     }
@@ -59,10 +57,10 @@ fn host_keys(guest: &Guest) -> Fact<Option<Edit>> {
             return Ok(None);
         }
     }
-    if !starts || guest.makes_host_keys()? || cloud_init_makes_them(guest)? {
+    if !starts || !guest.host_key_makers()?.is_empty() {
         return Ok(None);
     }
-    if !has_program(guest, "ssh-keygen")? {
+    if !guest.has_program("ssh-keygen")? {
         return Err(Unknown("there is no ssh-keygen".to_owned()));
     }
     // What `ssh-keygen -A` makes, of every release since 5.9 (ssh-keygen.c, do_gen_all_hostkeys).
@@ -75,21 +73,6 @@ fn host_keys(guest: &Guest) -> Fact<Option<Edit>> {
         [GuestPath::from(format!("{private}.pub").as_str()), GuestPath::from(private.as_str())]
     });
     Ok(Some(run(&["ssh-keygen", "-A"], files.collect())))
-}
-
-fn cloud_init_makes_them(guest: &Guest) -> Fact<bool> {
-    let Some(cloud_init) = guest.cloud_init()? else { return Ok(false) };
-    Ok(cloud_init.disabled.is_none() && cloud_init.config.clone()?.runs("ssh"))
-}
-
-fn has_program(guest: &Guest, name: &str) -> Fact<bool> {
-    for directory in ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
-        let path = GuestPath::from(directory).join(name.as_bytes());
-        if guest.stat(&path)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn run(argv: &[&str], writes: Vec<GuestPath>) -> Edit {

@@ -112,7 +112,7 @@ impl Guest {
     }
 
     /// The units that boot starts.
-    fn started(&self) -> Fact<&Started> {
+    pub(super) fn started(&self) -> Fact<&Started> {
         keep(&self.facts.started, || systemd::started(self))
     }
 }

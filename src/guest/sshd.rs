@@ -1,4 +1,4 @@
-//! What sshd is told to do, and whether it has host keys or somebody who makes them.
+//! What sshd is told to do.
 //!
 //! For probes. Only what holds for every connection is here: a `Match` block is left out unless it
 //! matches all.
@@ -37,6 +37,8 @@ pub struct SshdSetting {
 pub struct Sshd {
     /// The directives in the order in which sshd reads them.
     pub settings: Vec<SshdSetting>,
+    /// The arguments of every `AuthorizedKeysFile` in a `Match` of some.
+    of_some: Vec<Vec<u8>>,
 }
 
 impl Sshd {
@@ -75,6 +77,13 @@ impl Sshd {
         ports
     }
 
+    /// Every pattern of `AuthorizedKeysFile`, whomever it holds for.
+    pub fn authorized_keys_files(&self) -> Vec<Vec<u8>> {
+        let of_all = self.settings.iter().filter(|s| s.keyword == "authorizedkeysfile");
+        let patterns = of_all.flat_map(|setting| &setting.arguments).chain(&self.of_some);
+        patterns.filter(|pattern| !pattern.eq_ignore_ascii_case(b"none")).cloned().collect()
+    }
+
     /// The files of the host keys that it would load.
     pub fn host_keys(&self) -> Vec<GuestPath> {
         let named = self.settings.iter().filter(|setting| setting.keyword == "hostkey");
@@ -103,58 +112,6 @@ impl Guest {
         let fact = self.facts.sshd.get_or_init(|| read(self));
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
-
-    /// Whether something makes host keys before sshd starts: a unit that it pulls in, a command
-    /// before it, its init script.
-    ///
-    /// # Errors
-    /// When a unit or a script cannot be read.
-    pub fn makes_host_keys(&self) -> Fact<bool> {
-        let is_maker = |text: &[u8]| contains(text, b"keygen") || contains(text, b"gen-keys");
-        for name in ["sshd.service", "ssh.service"] {
-            let Some(unit) = self.unit_files()?.load(self, name)? else { continue };
-            let settings = &unit.settings;
-            if settings.get_all("Service", "ExecStartPre").into_iter().any(is_maker) {
-                return Ok(true);
-            }
-            for key in ["Wants", "Requires"] {
-                for value in settings.get_all("Unit", key) {
-                    for unit in value.split(u8::is_ascii_whitespace).filter(|unit| is_maker(unit)) {
-                        let unit = String::from_utf8_lossy(unit).into_owned();
-                        if self.has_unit(&unit)? {
-                            return Ok(true);
-                        }
-                    }
-                }
-            }
-        }
-        for script in ["/etc/rc.d/init.d/sshd", "/etc/init.d/sshd", "/etc/init.d/ssh"] {
-            if self.stat(&GuestPath::from(script))?.is_some()
-                && self.file(script)?.is_some_and(|text| is_maker(&text))
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether a unit can be started, or, of a target, any template that it pulls in.
-    fn has_unit(&self, name: &str) -> Fact<bool> {
-        if self.unit_files()?.load(self, name)?.is_some() {
-            return Ok(true);
-        }
-        // DISTRO(el8): sshd-keygen.target pulls in sshd-keygen@rsa.service and its kin.
-        match name.strip_suffix(".target") {
-            Some(stem) => {
-                Ok(self.unit_files()?.load(self, &format!("{stem}@rsa.service"))?.is_some())
-            }
-            None => Ok(false),
-        }
-    }
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
 }
 
 fn read(guest: &Guest) -> Fact<Option<Sshd>> {
@@ -192,6 +149,9 @@ fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> 
                 in_match = true;
                 is_active = directive.arguments.len() == 1
                     && directive.arguments[0].eq_ignore_ascii_case(b"all");
+            }
+            "authorizedkeysfile" if !is_active => {
+                sshd.of_some.extend(directive.arguments.iter().cloned());
             }
             _ if !is_active => {}
             "port" if crate::parse::fields::unsigned::<u16>(&directive.arguments[0]).is_none() => {

@@ -35,6 +35,8 @@ pub struct Policy {
     pub metadata: MetadataPolicy,
     /// What becomes of mitigations of CPU defects that are switched off, or on.
     pub mitigations: MitigationsPolicy,
+    /// The accounts that are not to be in the image.
+    pub users: Vec<String>,
     /// The site's own rules for the secret scan: names and texts of their files.
     pub secret_rules: Vec<(String, String)>,
     /// Whether every file may be left unread that no check but the secret scan asks for: by who judges

@@ -50,6 +50,7 @@ pub mod shell;
 pub mod size;
 pub mod source;
 pub mod sshd_config;
+pub mod sudoers;
 pub mod superblock;
 pub mod swaps;
 pub mod sysctl;

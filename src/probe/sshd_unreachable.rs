@@ -79,7 +79,7 @@ fn host_keys(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
             Finding::new("host-key-unusable", Subject::file(&path)).with("path", &path),
         ]);
     }
-    if guest.makes_host_keys()? || cloud_init_runs(guest)? {
+    if !guest.host_key_makers()?.is_empty() || guest.runs_first_boot()? {
         return Ok(Vec::new());
     }
     Ok(vec![Finding::new("no-host-keys", Subject::file(&GuestPath::from("/etc/ssh")))])

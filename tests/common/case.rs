@@ -124,6 +124,7 @@ pub struct CasePolicy {
     kdump: KdumpPolicy,
     fixed_address: FixedAddress,
     own_hosts: OwnHosts,
+    users: Vec<String>,
 }
 
 impl Case {
@@ -194,6 +195,7 @@ impl From<CasePolicy> for Policy {
             kdump: policy.kdump,
             fixed_address: policy.fixed_address,
             own_hosts: policy.own_hosts,
+            users: policy.users,
             // No case asks the service.
             ..Policy::default()
         }

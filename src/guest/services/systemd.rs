@@ -65,6 +65,11 @@ impl Started {
         self.started.contains(unit)
     }
 
+    /// The full names of the units that are started.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.started.iter().map(String::as_str)
+    }
+
     /// Whether boot asks for a unit of this full name: it starts it, or would, were it not masked.
     pub fn asks_for(&self, unit: &str) -> bool {
         self.started.contains(unit) || self.masked.contains(unit)
