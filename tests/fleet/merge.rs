@@ -12,6 +12,24 @@ use crate::reports::{
     DISTROS, Dice, REAL, audited, indented, lines, merged, merged_input, unreached, varied,
 };
 
+/// What fails or is unknown, by weight and name.
+fn marks(report: &Value) -> Vec<(usize, String)> {
+    let checks = report["checks"].as_array().into_iter().flatten();
+    let mut marks: Vec<(usize, String)> = checks
+        .filter_map(|check| {
+            let weights = ["advice", "warning", "blocker"];
+            let weight = match check["verdict"].as_str().unwrap() {
+                "fail" => weights.iter().position(|weight| check["severity"] == *weight).unwrap(),
+                "unknown" => 3,
+                _ => return None,
+            };
+            Some((weight, check["id"].as_str().unwrap().to_owned()))
+        })
+        .collect();
+    marks.sort();
+    marks
+}
+
 /// The latest report of each host; of one second the worse.
 fn latest(reports: &[Value]) -> BTreeMap<String, &Value> {
     let key = |report: &Value| {
@@ -25,7 +43,9 @@ fn latest(reports: &[Value]) -> BTreeMap<String, &Value> {
         Some("undetermined") => 2,
         Some(_) => 3,
     };
-    let rank = |report: &Value| (report["started"].as_str().unwrap().to_owned(), badness(report));
+    let rank = |report: &Value| {
+        (report["started"].as_str().unwrap().to_owned(), badness(report), marks(report))
+    };
     let mut hosts: BTreeMap<String, &Value> = BTreeMap::new();
     for report in reports {
         let host = hosts.entry(key(report)).or_insert(report);

@@ -69,7 +69,8 @@ pub fn varied(dice: &mut Dice, hosts: usize) -> Value {
     if host.is_multiple_of(3) {
         report["guest"]["instance_id"] = json!(format!("i-bp1{host:017x}"));
     }
-    let (day, second) = (1 + dice.roll(28), dice.roll(60));
+    // Often the same, so that the order of the input would show.
+    let (day, second) = (1 + dice.roll(4), dice.roll(2));
     report["started"] = json!(format!("2026-11-{day:02}T01:02:{second:02}Z"));
     for check in report["checks"].as_array_mut().unwrap() {
         if dice.roll(40) == 0 {
