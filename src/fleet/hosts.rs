@@ -5,6 +5,7 @@
 //! share is kept once: their distribution, kernel and version ([`Facts`]), and the set of checks that fail. Where every
 //! host fails in a way of its own, the sets add 2 bytes a failing check and some 60 a host.
 
+use std::cmp::Ordering;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
@@ -248,18 +249,24 @@ impl Merged {
             }
         };
         let known = self.find(identity);
-        if let Some(number) = known {
-            let row = &self.rows[number as usize];
-            // Of one second the worse counts, whichever is read first.
-            if (row.started, row.state) >= (entry.started, entry.state) {
-                self.reports += 1;
-                self.superseded += 1;
-                return Ok(());
-            }
+        // Of one second the worse counts, whichever is read first.
+        let before = known.map(|number| self.rows[number as usize]);
+        let age = before.map(|row| (row.started, row.state).cmp(&(entry.started, entry.state)));
+        if age == Some(Ordering::Greater) {
+            self.reports += 1;
+            self.superseded += 1;
+            return Ok(());
         }
         let mut marks = marks(self)?;
         marks.sort_unstable();
         marks.dedup();
+        if let (Some(row), Some(Ordering::Equal)) = (before, age)
+            && self.by_weight(self.marks(&row)) >= self.by_weight(&marks)
+        {
+            self.reports += 1;
+            self.superseded += 1;
+            return Ok(());
+        }
         let name = match known {
             Some(number) => self.rows[number as usize].name,
             None => self.write_name(identity, entry)?,
@@ -291,6 +298,14 @@ impl Merged {
             }
         }
         Ok(())
+    }
+
+    /// Marks in an order that does not depend on which check was met first, as their numbers do.
+    fn by_weight(&self, marks: &[Mark]) -> Vec<(usize, &str)> {
+        let pair = |mark: &Mark| (usize::from(mark.0 & 3), &**self.checks.get(mark.check()));
+        let mut pairs: Vec<(usize, &str)> = marks.iter().map(pair).collect();
+        pairs.sort_unstable();
+        pairs
     }
 
     /// The mark of a check, which is entered where it is new.

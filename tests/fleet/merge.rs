@@ -7,7 +7,28 @@ use std::io::Write;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::reports::{Dice, REAL, indented, lines, merged, merged_input, unreached, varied};
+use crate::common::fixture::Fixture;
+use crate::reports::{
+    DISTROS, Dice, REAL, audited, indented, lines, merged, merged_input, unreached, varied,
+};
+
+/// What fails or is unknown, by weight and name.
+fn marks(report: &Value) -> Vec<(usize, String)> {
+    let checks = report["checks"].as_array().into_iter().flatten();
+    let mut marks: Vec<(usize, String)> = checks
+        .filter_map(|check| {
+            let weights = ["advice", "warning", "blocker"];
+            let weight = match check["verdict"].as_str().unwrap() {
+                "fail" => weights.iter().position(|weight| check["severity"] == *weight).unwrap(),
+                "unknown" => 3,
+                _ => return None,
+            };
+            Some((weight, check["id"].as_str().unwrap().to_owned()))
+        })
+        .collect();
+    marks.sort();
+    marks
+}
 
 /// The latest report of each host; of one second the worse.
 fn latest(reports: &[Value]) -> BTreeMap<String, &Value> {
@@ -22,7 +43,9 @@ fn latest(reports: &[Value]) -> BTreeMap<String, &Value> {
         Some("undetermined") => 2,
         Some(_) => 3,
     };
-    let rank = |report: &Value| (report["started"].as_str().unwrap().to_owned(), badness(report));
+    let rank = |report: &Value| {
+        (report["started"].as_str().unwrap().to_owned(), badness(report), marks(report))
+    };
     let mut hosts: BTreeMap<String, &Value> = BTreeMap::new();
     for report in reports {
         let host = hosts.entry(key(report)).or_insert(report);
@@ -119,6 +142,22 @@ fn whatever_it_is_packed_in_the_merge_is_the_same() {
         seen.push(done.out);
     }
     assert!(seen.iter().all(|out| *out == seen[0]), "the order of the threads shows");
+}
+
+#[test]
+fn a_short_report_counts_as_the_whole_one() {
+    for distro in DISTROS {
+        let fixture = Fixture::distro(distro);
+        let [whole, short] = ["json", "compact"].map(|format| {
+            let line = lines(&[audited(&fixture, format)]);
+            merged_input(&line, &["--format", "json"]).json()
+        });
+        assert_eq!(whole["fault_count"], 0);
+        for part in ["verdict", "verdicts", "checks", "versions", "profiles"] {
+            assert_eq!(whole[part], short[part], "{distro}: {part}");
+        }
+        assert_eq!(whole["host_rows"][0]["hostname"], short["host_rows"][0]["hostname"]);
+    }
 }
 
 #[test]

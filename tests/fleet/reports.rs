@@ -11,14 +11,16 @@ use crate::common::command::Done;
 use crate::common::fixture::Fixture;
 
 /// A report of each of some distributions, as the program prints it.
-pub static REAL: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    ["alinux-3", "centos-7", "debian-12", "sles-15", "ubuntu-24.04"].map(real).to_vec()
-});
+pub static REAL: LazyLock<Vec<Value>> =
+    LazyLock::new(|| DISTROS.map(|distro| audited(&Fixture::distro(distro), "json")).to_vec());
 
-fn real(distro: &str) -> Value {
-    let fixture = Fixture::distro(distro);
+/// The distributions of [`REAL`].
+pub const DISTROS: [&str; 5] = ["alinux-3", "centos-7", "debian-12", "sles-15", "ubuntu-24.04"];
+
+/// A report of a guest in a form that is JSON.
+pub fn audited(fixture: &Fixture, format: &str) -> Value {
     let root = fixture.root.to_str().expect("a path of text");
-    Done::of(guestprep(&["audit", "--format", "json", "--root", root]).output().unwrap()).json()
+    Done::of(guestprep(&["audit", "--format", format, "--root", root]).output().unwrap()).json()
 }
 
 /// The program, in English.
@@ -67,7 +69,8 @@ pub fn varied(dice: &mut Dice, hosts: usize) -> Value {
     if host.is_multiple_of(3) {
         report["guest"]["instance_id"] = json!(format!("i-bp1{host:017x}"));
     }
-    let (day, second) = (1 + dice.roll(28), dice.roll(60));
+    // Often the same, so that the order of the input would show.
+    let (day, second) = (1 + dice.roll(4), dice.roll(2));
     report["started"] = json!(format!("2026-11-{day:02}T01:02:{second:02}Z"));
     for check in report["checks"].as_array_mut().unwrap() {
         if dice.roll(40) == 0 {
