@@ -20,14 +20,15 @@ pub fn judge(guest: &Guest) -> Answer {
         Ok(attributes.is_some_and(|there| there.kind == FileKind::Symlink))
     };
     let maker = guest.machine_id_maker()?;
+    let is_linked = is_link(&own)?;
     let mut findings = Vec::new();
     match guest.machine_id(&own)? {
-        MachineId::Set if is_link(&own)? => {
+        MachineId::Set if is_linked => {
             findings.push(Finding::new("linked", Subject::file(&own)).with("path", &own));
         }
         // An empty file, and not none: with a root that is mounted read-only at first, systemd
         // cannot make a file that is not there.
-        MachineId::Set => findings.push(set(&own, maker, ErasureKind::Truncate)),
+        MachineId::Set => findings.push(set(&own, maker, Some(ErasureKind::Truncate))),
         MachineId::Absent if guest.init()? == Init::Systemd => {
             let content = Default::default();
             let empty = Edit::WriteFile { path: own.clone(), content, mode: MODE };
@@ -36,20 +37,20 @@ pub fn judge(guest: &Guest) -> Answer {
         }
         MachineId::Absent | MachineId::Empty | MachineId::Uninitialized | MachineId::Invalid => {}
     }
-    // A link to the file above has what that has.
+    // A link to the file above has what that has; and without the copy a link to it would lead nowhere.
     if !is_link(&copy)? && guest.machine_id(&copy)? == MachineId::Set {
-        findings.push(set(&copy, maker, ErasureKind::Remove));
+        findings.push(set(&copy, maker, (!is_linked).then_some(ErasureKind::Remove)));
     }
     Ok(Verdict::from_parts(findings, Vec::new()))
 }
 
-fn set(path: &GuestPath, maker: Option<&str>, how: ErasureKind) -> Finding {
+fn set(path: &GuestPath, maker: Option<&str>, how: Option<ErasureKind>) -> Finding {
     let subject = Subject::file(path);
     match maker {
         Some(maker) => Finding::new("kept", subject)
             .with("path", path)
             .with("maker", maker)
-            .fix([Edit::Erase { targets: vec![Erasure::of(path, how)] }]),
+            .fix(how.map(|how| Edit::Erase { targets: vec![Erasure::of(path, how)] })),
         None => Finding::new("not-made-again", subject).with("path", path),
     }
 }
