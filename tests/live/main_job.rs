@@ -40,7 +40,11 @@ fn a_data_disk_in_fstab_is_found_put_away_and_put_back() {
         assert_eq!(found["subject"], json!({"path": "/etc/fstab", "line": 3}));
         assert_eq!(found["impact"], "stops-boot");
         assert_eq!(found["severity"], "blocker");
-        live.guestprep(&["audit"]).exits(1).says("stops boot").says("/etc/fstab:3").says(&line);
+        live.guestprep(&["audit", "--verbose"])
+            .exits(1)
+            .says("stops boot")
+            .says("/etc/fstab:3")
+            .says(&line);
 
         live.guestprep(&["plan"])
             .exits(0)
