@@ -38,7 +38,7 @@ fn every_distribution_is_prepared_and_put_back() {
         fs::write(&fstab, format!("{original}{added}")).expect("fstab");
         let before = state::tree(root);
 
-        let (code, said) = guestprep(root, &["audit"]);
+        let (code, said) = guestprep(root, &["audit", "--verbose"]);
         assert_eq!(code, 1, "{name}: {said}");
         assert!(said.contains("stops boot") && said.contains(added), "{name}: {said}");
         let (code, said) = guestprep(root, &["prepare", "--yes"]);
