@@ -64,7 +64,8 @@ fn lay_out(into: &Path) -> BTreeMap<PathBuf, &'static str> {
         let case = Case::read(entry.path());
         let fixture = case.fixture(folder);
         let guest = case.guest(&fixture);
-        let probe = PROBES.iter().find(|probe| probe.id == check).expect("a probe");
+        // A list of paths has no probe, and takes away what it names; nothing is left to be read.
+        let Some(probe) = PROBES.iter().find(|probe| probe.id == check) else { continue };
         let (Ok(Verdict::Fail(findings)) | Ok(Verdict::Unknown { findings, .. })) =
             (probe.judge)(&guest)
         else {
