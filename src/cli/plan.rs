@@ -16,7 +16,7 @@ use crate::report::Style;
 use crate::sys;
 
 /// What a reader of a plan can do with it.
-const NEXT: &str = "\nNext: `guestprep prepare` takes these steps, and `guestprep rollback` undoes them.\n\
+const LATER: &str = "\
     To take exactly these later: `guestprep plan -o plan.json`, then `guestprep prepare --plan plan.json`.\n";
 
 pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
@@ -54,7 +54,15 @@ fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -
             let mut text = render(&plan, &audit.report, style);
             // What a bundle says of a plan is to be looked at, not to be taken.
             if !plan.steps.is_empty() && args.bundle.is_none() {
-                text.push_str(NEXT);
+                let undone = match plan.steps.iter().all(|step| step.reversible) {
+                    true => "undoes them",
+                    false => "undoes those that can be undone",
+                };
+                let _ = writeln!(
+                    text,
+                    "\nNext: `guestprep prepare` takes these steps, and `guestprep rollback` {undone}."
+                );
+                text.push_str(LATER);
             }
             text
         }
