@@ -3,8 +3,8 @@
 use super::Settings;
 use crate::catalog::{CheckSpec, Language};
 use crate::model::{
-    CheckId, CheckResult, Edit, Finding, Remedy, RemedyKind, ReportedFinding, Severity, Verdict,
-    VerdictName, Waived, Waiver,
+    Category, CheckId, CheckResult, Edit, Finding, Remedy, RemedyKind, ReportedFinding, Severity,
+    Verdict, VerdictName, Waived, Waiver,
 };
 use crate::sys::today;
 
@@ -67,10 +67,11 @@ pub fn file(spec: &CheckSpec, declared: Severity, verdict: Verdict, settings: &S
         waived: Vec::new(),
         edits: Vec::new(),
     };
+    let is_about_use = matches!(spec.category, Category::Identity | Category::Residue);
     let erases = settings.erases(spec);
     for mut finding in findings {
-        if !erases {
-            finding.fix.retain(|edit| !matches!(edit, Edit::Erase { .. }));
+        if is_about_use && !erases {
+            finding.fix.clear();
         }
         let mut reported = report(spec, declared, &finding, settings);
         let (over, held): (Vec<_>, Vec<_>) = waivers

@@ -45,7 +45,7 @@ pub struct Selection {
 }
 
 impl Settings<'_> {
-    /// Whether `prepare` may take away for good what a check found: where the profile or who
+    /// Whether `prepare` may take away what the use of a guest left in it: where the profile or who
     /// named the check or its category asks for that, and the configuration does not keep it.
     fn erases(&self, spec: &CheckSpec) -> bool {
         let is_asked = self.profile.erases

@@ -124,7 +124,14 @@ mod tests {
 
     fn by_kernel(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        loop {
+            let flags = flags | OFlags::CLOEXEC;
+            match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+                // Something was renamed somewhere while it went through `..`.
+                Err(Errno::AGAIN) => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// What was opened: the device and the inode.
