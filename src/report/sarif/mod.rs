@@ -124,7 +124,6 @@ impl SarifRun {
             "tool": { "driver": {
                 "name": "guestprep",
                 "version": env!("CARGO_PKG_VERSION"),
-                "informationUri": "https://crates.io/crates/guestprep",
                 "rules": self.rules.iter().map(described).collect::<Vec<_>>(),
             } },
             "automationDetails": { "id": self.category },
