@@ -334,13 +334,30 @@ pub fn run_tool(guest: &Guest, argv: &[String]) -> Result<()> {
     Err(Error::new("run", argv.join(" "), ErrorKind::Other, output.complaint()))
 }
 
+/// How often a busy mount is tried again, and after how long.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Unmount one mount, never lazily and never by force.
 ///
 /// # Errors
 /// What umount(8) says.
 pub fn unmount(guest: &Guest, mount: &MountRecord) -> Result<()> {
     let argv = [OsStr::new("umount"), OsStr::new("--"), mount.target.as_os_str()];
-    command(guest, &argv, "unmount", &mount.target)
+    let mut tries = 0;
+    loop {
+        let refused = match command(guest, &argv, "unmount", &mount.target) {
+            Err(refused) if refused.kind() == ErrorKind::Busy => refused,
+            done => return done,
+        };
+        // A loop device whose mount has gone holds its file until the last who looks at it has
+        // closed it: no process is named for that, and it is over soon.
+        if tries == TRIES {
+            return Err(refused);
+        }
+        tries += 1;
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Run a command whose failure is the step's.
