@@ -26,6 +26,7 @@ mod start;
 mod step;
 mod store;
 mod swap;
+mod torn;
 mod undo;
 mod wanted;
 
