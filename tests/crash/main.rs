@@ -20,6 +20,7 @@ mod common {
 
 mod every;
 mod live;
+mod power;
 mod refused;
 mod subject;
 mod tree;

@@ -8,11 +8,13 @@ use crate::common::live::Live;
 use crate::common::state::{self, assert_same};
 
 /// The calls by which guestprep changes files, its own journal's among them.
-pub const CALLS: [&str; 12] = [
+pub const CALLS: [&str; 14] = [
     "fchownat",
     "write",
     "fsync",
     "renameat",
+    "renameat2",
+    "ftruncate",
     "unlinkat",
     "mkdirat",
     "symlinkat",
