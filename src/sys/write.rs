@@ -157,31 +157,35 @@ impl Spot {
         self.dir.read(&self.name, MAX_FILE)
     }
 
-    /// Replace the file's content, keeping what it is. `temporary` is the name of the new file
-    /// until it takes the old one's; `like` says what it shall be, and its times where `times`.
+    /// Replace the file's content, which was `read`, keeping what it is. `temporary` is the name of
+    /// the new file until it takes the old one's; `like` says what it shall be, and its times where
+    /// `times`.
     ///
     /// # Errors
-    /// What the system says; the old file is untouched then, unless the content had to be written
-    /// in place.
+    /// [`ErrorKind::Changed`] when it is no more what was read, and what the system says; the old
+    /// file is untouched then, unless the content had to be written in place.
     pub fn replace(
         &self,
         temporary: &str,
+        read: &[u8],
         content: &[u8],
         like: &Attributes,
         times: bool,
     ) -> Result<Written> {
-        let result = self.replace_unexplained(temporary, content, like, times);
+        let result = self.replace_unexplained(temporary, read, content, like, times);
         result.map_err(|e| self.explain(e))
     }
 
     fn replace_unexplained(
         &self,
         temporary: &str,
+        read: &[u8],
         content: &[u8],
         like: &Attributes,
         times: bool,
     ) -> Result<Written> {
         if self.dir.lstat(&self.name)?.is_some_and(|now| now.links > 1) {
+            self.still_has(read)?;
             self.write_in_place(content, like, times)?;
             return Ok(Written::InPlace);
         }
@@ -189,7 +193,7 @@ impl Spot {
         self.dir.remove(temporary.as_bytes())?;
         let result = self
             .write_temporary(temporary, content, like, times)
-            .and_then(|()| self.rename_over(temporary));
+            .and_then(|()| self.take_place(temporary, content, read));
         match result {
             Ok(()) => {
                 self.dir.sync()?;
@@ -199,6 +203,7 @@ impl Spot {
                 let cleaned = self.dir.remove(temporary.as_bytes());
                 // EBUSY: the name is a mount point, as /etc/resolv.conf is in a container.
                 if error.kind() == ErrorKind::Busy {
+                    self.still_has(read)?;
                     self.write_in_place(content, like, times)?;
                     return Ok(Written::InPlace);
                 }

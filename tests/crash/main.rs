@@ -23,4 +23,5 @@ mod live;
 mod power;
 mod refused;
 mod subject;
+mod together;
 mod tree;

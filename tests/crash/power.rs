@@ -9,6 +9,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::common::command::{left_out, run};
 use crate::common::live::has_filesystem;
@@ -75,7 +77,17 @@ impl Disk {
     fn mount(&self, name: &str) {
         let (file, root) = (self.file(name), self.root());
         let Kind { name, options, .. } = self.kind;
-        run(&["mount", "-t", name, "-o", options, shown(&file), shown(&root)]);
+        let argv = ["-t", name, "-o", options, shown(&file), shown(&root)];
+        // Between finding a free loop device and taking it, another test may take it.
+        let mounted = (0..20).any(|_| {
+            let done = Command::new("mount").args(argv).output().expect("mount");
+            let is_mounted = done.status.success();
+            if !is_mounted {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            is_mounted
+        });
+        assert!(mounted, "cannot mount {}", file.display());
     }
 
     fn umount(&self) {
