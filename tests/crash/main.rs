@@ -25,3 +25,4 @@ mod refused;
 mod subject;
 mod together;
 mod tree;
+mod years;
