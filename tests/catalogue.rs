@@ -218,11 +218,12 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 10] = [
+    const ACTIONS: [&str; 11] = [
         "edit-file",
         "write-file",
         "remove",
         "truncate",
+        "drop-account",
         "set-flags",
         "unmount",
         "swap-off",

@@ -7,6 +7,7 @@
 //! finished and not undone. [`recover`] finishes whatever a killed run left. Only this module can
 //! write to a guest.
 
+mod account;
 mod arguments;
 mod clone;
 mod compose;
@@ -17,6 +18,7 @@ mod execute;
 mod journal;
 mod kin;
 mod line;
+mod lockout;
 mod mount_order;
 mod name;
 mod preflight;
@@ -34,6 +36,7 @@ pub use compose::{ComposeError, compose};
 pub use execute::{Failure, Interrupt, Prepared, execute};
 pub use journal::{Header, RunKind, RunState};
 pub use kin::{Kin, kin};
+pub use lockout::obstacles as lockout;
 pub use mount_order::order as order_mounts;
 pub use preflight::{Obstacle, ObstacleKind, preflight, unmount_only};
 pub use recover::{Recovered, recover};

@@ -7,7 +7,8 @@ use super::plan::{refused, render_steps};
 use super::setup;
 use super::target::rollback_command;
 use crate::change::{
-    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, compose, execute, preflight,
+    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, compose, execute, lockout,
+    preflight,
 };
 use crate::guest::Guest;
 use crate::model::{CheckId, Edit, Plan, Policy, Step};
@@ -116,7 +117,8 @@ pub fn interrupt() -> Result<Interrupt, Trouble> {
 
 /// Say what stands in the way, before anything is touched.
 pub fn refuse_obstacles(guest: &Guest, plan: &Plan) -> Result<(), Trouble> {
-    let obstacles = preflight(guest, plan)?;
+    let mut obstacles = preflight(guest, plan)?;
+    obstacles.extend(lockout(guest, plan)?);
     let Some(first) = obstacles.first() else { return Ok(()) };
     let exit = match first.kind {
         ObstacleKind::Busy => Exit::NotReady,

@@ -24,6 +24,7 @@ mod metadata;
 mod mitigations;
 mod mounts;
 mod network;
+mod operator;
 mod os;
 mod packages;
 mod people;
