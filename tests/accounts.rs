@@ -129,7 +129,8 @@ impl Tree {
             };
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said).into_owned();
-            let lines = said.lines().filter(|line| !line.contains("does not exist"));
+            let beside = ["does not exist", "no changes"];
+            let lines = said.lines().filter(|line| !beside.iter().any(|word| line.contains(word)));
             complaints.extend(lines.map(|line| format!("{tool}: {line}")));
         }
         complaints

@@ -29,7 +29,7 @@ impl Machine {
         for (pid, parent, uid, name) in chain {
             let status = format!("Name:\t{name}\nPPid:\t{parent}\nUid:\t{uid}\t{uid}\t0\t0\n");
             machine.put(&format!("kernel/proc/{pid}/status"), &status);
-            machine.put(&format!("kernel/proc/{pid}/cmdline"), &format!("/bin/{name}\0-x\0"));
+            machine.put(&format!("kernel/proc/{pid}/cmdline"), format!("/bin/{name}\0-x\0"));
         }
         let (_, parent, ..) = chain[0];
         let status = format!("Name:\tguestprep\nPPid:\t{parent}\nUid:\t0\t0\t0\t0\n");

@@ -1,7 +1,7 @@
 //! Whether a plan takes from those who are at work what they are at work by.
 //!
 //! A session that is open stays open when its key goes; the next login fails, which a factory that
-//! logs in once a script meets at its next script.
+//! logs in once a script meets at its next script. At shutdown nobody is logged in any more.
 
 use super::preflight::{Obstacle, ObstacleKind};
 use crate::guest::{Guest, Person, Unknown};
@@ -45,7 +45,11 @@ fn in_use(guest: &Guest, user: &str, step: &Step) -> Result<Option<Obstacle>, Un
     let more = if processes.len() > MAX_NAMED { " ..." } else { "" };
     Ok(Some(Obstacle {
         kind: ObstacleKind::Busy,
-        message: format!("{} cannot {}: it is in use by {named}{more}", step.id, step.summary),
+        message: format!(
+            "{} cannot {}: it is in use by {named}{more}; \
+             `--at-shutdown` does it when they have ended",
+            step.id, step.summary
+        ),
     }))
 }
 
@@ -72,7 +76,7 @@ fn refusal(person: &Person, step: &Step, what: &str) -> Obstacle {
         kind: ObstacleKind::Busy,
         message: format!(
             "{id} {what}, and you are logged in as {user}: no login would follow this one; \
-             `--skip {check}` leaves it"
+             `--at-shutdown` does it after the last session, `--skip {check}` leaves it"
         ),
     }
 }

@@ -9,6 +9,7 @@
 
 mod account;
 mod arguments;
+mod armed;
 mod clone;
 mod compose;
 mod diff;
@@ -31,6 +32,7 @@ mod swap;
 mod undo;
 mod wanted;
 
+pub use armed::{Armed, TakenAtPowerOff, arm, take_armed};
 pub use clone::{Carried, Legacy, MaskedUnit, UnitFile};
 pub use compose::{ComposeError, compose};
 pub use execute::{Failure, Interrupt, Prepared, execute};
