@@ -8,6 +8,7 @@ mod bundle;
 mod capture;
 mod change;
 mod collect;
+mod confine;
 mod daemon;
 mod deliver;
 mod disks;
