@@ -63,7 +63,7 @@ pub fn lower(power: Power, writes: bool) -> Result<(), String> {
     let now = rustix::thread::capabilities(None).map_err(|e| e.to_string())?;
     // A program that root starts gets what stands in the bounding set. Only who may change that
     // has it to lose, and it is changed before that right is given up.
-    if now.effective.contains(CapabilitySet::SETPCAP) {
+    if can_be_lowered() {
         for capability in (0..u64::BITS).map(|bit| CapabilitySet::from_bits_retain(1 << bit)) {
             // EINVAL begins behind the last one that this kernel knows.
             match rustix::thread::capability_is_in_bounding_set(capability) {
@@ -82,6 +82,12 @@ pub fn lower(power: Power, writes: bool) -> Result<(), String> {
         inheritable: CapabilitySet::empty(),
     };
     rustix::thread::set_capabilities(None, left).map_err(|e| e.to_string())
+}
+
+/// Whether what this process starts can be given less than it has itself.
+pub(super) fn can_be_lowered() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|now| now.effective.contains(CapabilitySet::SETPCAP))
 }
 
 /// Read nothing but what lies below `reads`, write nothing but what `writes` names, and start,
