@@ -18,6 +18,7 @@ mod common {
     pub mod state;
 }
 
+mod erased;
 mod live;
 mod refused;
 mod subject;
