@@ -76,6 +76,21 @@ pub fn execute(
     interrupt: &Interrupt,
     progress: &mut dyn FnMut(&Step),
 ) -> std::result::Result<Prepared, Failure> {
+    let mut prepared = reversible(guest, store, plan, kind, interrupt, progress, None)?;
+    prepared.finish(guest, progress);
+    Ok(prepared)
+}
+
+/// Take the steps of phase 1, and note that phase 1 is over; before that, `note`.
+pub(super) fn reversible(
+    guest: &Guest,
+    store: &Store,
+    plan: &Plan,
+    kind: RunKind,
+    interrupt: &Interrupt,
+    progress: &mut dyn FnMut(&Step),
+    note: Option<Record>,
+) -> std::result::Result<Prepared, Failure> {
     let root = RootMut::new(guest.root());
     let mut run = store.begin(guest, plan, kind).map_err(|error| Failure {
         error,
@@ -92,13 +107,13 @@ pub fn execute(
     // A unit is started after systemd has read its files again; a second time is a second's delay of a boot.
     let is_told = plan.steps.iter().any(|step| matches!(step.action, Action::Start { .. }));
     let remarks = if is_told { Vec::new() } else { reload(guest, plan) };
-    if let Err(error) = run.record(Record::Prepared) {
-        let left = undo::undo_all(guest, &mut run);
-        return Err(Failure { error, left, run: Some(run.header.id) });
+    for record in note.into_iter().chain([Record::Prepared]) {
+        if let Err(error) = run.record(record) {
+            let left = undo::undo_all(guest, &mut run);
+            return Err(Failure { error, left, run: Some(run.header.id) });
+        }
     }
-    let mut prepared = Prepared { run, remarks, failures: Vec::new() };
-    prepared.finish(guest, progress);
-    Ok(prepared)
+    Ok(Prepared { run, remarks, failures: Vec::new() })
 }
 
 fn one(

@@ -151,8 +151,8 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
             expect_absent(step, &spot.path)?;
             Ok(Undo::Name(name::save(&spot, run, &step.id, Standing::Directory)?))
         }
-        action if !action.erases().is_empty() => Err(irreversible(step)),
-        Action::Truncate { .. } => Err(irreversible(step)),
+        action if action.is_for_good() => Err(irreversible(step)),
+        Action::Truncate { .. } | Action::DropAccount { .. } => Err(irreversible(step)),
         Action::Remove { .. } => {
             let spot = root.spot(required_path(step)?)?;
             let undo = name::save(&spot, run, &step.id, Standing::Absent)?;

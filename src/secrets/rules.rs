@@ -19,7 +19,10 @@ pub(super) const REACH: usize = 16 * 1024;
 /// Literals that one pass looks for. Beyond this the buckets of the vectorised search (Teddy, of the
 /// Hyperscan project) fill, and it stops at every other byte; a second pass over bytes that lie in
 /// the processor's cache costs less.
-const LITERALS_A_PASS: usize = 32;
+const LITERALS_A_PASS: usize = 48;
+
+/// How many of a literal's first bytes a pass compares, if none of its literals has fewer.
+const TEDDY_BYTES: usize = 4;
 
 /// A rule.
 #[derive(Debug)]
@@ -133,14 +136,10 @@ impl Rules {
         let patterns: Vec<&str> = all.rule.iter().map(|rule| rule.pattern.as_str()).collect();
         let regex = build(&patterns, Regex::config().which_captures(WhichCaptures::Implicit))
             .map_err(|e| fail("the patterns", &e))?;
-        let mut keywords: Vec<Vec<u8>> = all.rule.iter().flat_map(literals).collect();
-        keywords.sort();
-        keywords.dedup();
-        // What shares its first bytes shares a bucket, and stops the search once.
-        let passes = keywords
-            .chunks(LITERALS_A_PASS)
-            .map(|chunk| {
-                packed::Searcher::new(chunk)
+        let passes = passes(all.rule.iter().flat_map(literals).collect())
+            .iter()
+            .map(|literals| {
+                packed::Searcher::new(literals)
                     .ok_or_else(|| fail("the keywords", &"they cannot be searched for"))
             })
             .collect::<Result<_, _>>()?;
@@ -319,6 +318,28 @@ fn build(patterns: &[impl AsRef<str>], config: Config) -> Result<Regex, Box<Buil
         .syntax(syntax::Config::new().unicode(false).utf8(false))
         .build_many(patterns)
         .map_err(Box::new)
+}
+
+/// The literals, pass by pass, so that each pass stops seldom: on text this is more than twice as
+/// fast as by the alphabet.
+fn passes(mut literals: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
+    literals.sort();
+    literals.dedup();
+    // A short literal makes its whole pass compare fewer bytes, and stop for what only begins alike.
+    // What begins with one goes with it, or both would tell the same place.
+    let is_short = |literal: &Vec<u8>| literal.len() < TEDDY_BYTES;
+    let shortest: Vec<Vec<u8>> = literals.iter().filter(|one| is_short(one)).cloned().collect();
+    let (short, mut long): (Vec<_>, Vec<_>) = literals
+        .into_iter()
+        .partition(|literal| shortest.iter().any(|short| literal.starts_with(short)));
+    // Teddy puts into one bucket what has the same low halves in its first bytes: elsewhere the same
+    // halves would fill another.
+    long.sort_by_cached_key(|literal| {
+        let halves = literal.iter().take(TEDDY_BYTES).map(|byte| byte & 0xf);
+        (halves.collect::<Vec<_>>(), literal.clone())
+    });
+    let chunks = [short, long];
+    chunks.iter().flat_map(|all| all.chunks(LITERALS_A_PASS)).map(<[_]>::to_vec).collect()
 }
 
 /// The literals of a rule, in the cases that it takes.

@@ -21,7 +21,7 @@ use rustix::fs::OFlags;
 use super::confined::Confined;
 use super::{Error, Result};
 use crate::model::GuestPath;
-use node::Node;
+use node::{Node, Work};
 use pool::Pool;
 
 pub use file::{OpenFile, Piece};
@@ -139,7 +139,7 @@ pub(super) fn read<R: Reads>(
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
         match root.open_at(start, flags, "list") {
             Ok(Some(fd)) => match Node::start(fd, start, wanted.crosses) {
-                Ok(node) => pool.push(node),
+                Ok(node) => pool.push(Work::Directory(node)),
                 Err(why) => first.unread(start.as_bytes(), &why),
             },
             Ok(None) => one(root, start, first, tally)?,

@@ -21,6 +21,24 @@ const HELD_DEPTH: usize = 64;
 /// Bytes of directory entries that one getdents64(2) gives.
 const ENTRIES: usize = 64 * 1024;
 
+/// Files of a directory that a thread without work is given at once: a few milliseconds.
+const FILES_GIVEN: usize = 64;
+
+/// What a thread takes.
+#[derive(Debug)]
+pub(super) enum Work {
+    Directory(Node),
+    Files(Files),
+}
+
+/// Files of a directory that another thread lists: one directory may hold most of a tree.
+#[derive(Debug)]
+pub(super) struct Files {
+    directory: Arc<Held>,
+    path: Arc<[u8]>,
+    names: Vec<CString>,
+}
+
 /// A directory that is to be listed.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -100,11 +118,14 @@ impl Node {
 pub(super) fn work<R: Reads>(pool: &Pool, shared: &Shared, reader: &mut R, tally: &Tally) {
     let mut entries = Vec::with_capacity(ENTRIES);
     let mut lister = Lister { pool, shared, reader, tally, may_keep_atime: true, path: Vec::new() };
-    while let Some(node) = pool.pop() {
-        match node.enter(shared) {
-            Ok(held) => lister.list(&node, held, entries.spare_capacity_mut()),
-            Err(Not::Said(why)) => lister.reader.unread(&node.path, &why),
-            Err(Not::Entered) => {}
+    while let Some(work) = pool.pop() {
+        match work {
+            Work::Files(files) => lister.files(&files),
+            Work::Directory(node) => match node.enter(shared) {
+                Ok(held) => lister.list(&node, held, entries.spare_capacity_mut()),
+                Err(Not::Said(why)) => lister.reader.unread(&node.path, &why),
+                Err(Not::Entered) => {}
+            },
         }
         pool.done();
     }
@@ -125,13 +146,16 @@ impl<R: Reads> Lister<'_, R> {
     fn list(&mut self, node: &Node, held: Held, entries: &mut [MaybeUninit<u8>]) {
         let held = Arc::new(held);
         let stays_open = node.depth < HELD_DEPTH;
+        let path = Arc::from(node.path.as_slice());
+        let files = |names| Files { directory: Arc::clone(&held), path: Arc::clone(&path), names };
+        let mut given = Vec::new();
         let mut directory = RawDir::new(held.fd.as_fd(), entries);
         while let Some(entry) = directory.next() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
                     self.reader.unread(&node.path, &said("list", &node.path, error));
-                    return;
+                    break;
                 }
             };
             let name = entry.file_name();
@@ -143,12 +167,14 @@ impl<R: Reads> Lister<'_, R> {
                 FileType::Unknown => kind_of(held.fd.as_fd(), name),
                 kind => kind,
             };
-            self.path.clear();
-            self.path.extend_from_slice(&node.path);
-            self.path.push(b'/');
-            self.path.extend_from_slice(name.to_bytes());
             match kind {
-                FileType::RegularFile => self.file(held.fd.as_fd(), name),
+                FileType::RegularFile if self.pool.is_wanted() => {
+                    given.push(name.to_owned());
+                    if given.len() == FILES_GIVEN {
+                        self.pool.push(Work::Files(files(std::mem::take(&mut given))));
+                    }
+                }
+                FileType::RegularFile => self.file(held.fd.as_fd(), &node.path, name),
                 FileType::Directory => {
                     let (above, mut names) = if stays_open {
                         (Arc::clone(&held), Vec::new())
@@ -156,15 +182,27 @@ impl<R: Reads> Lister<'_, R> {
                         (Arc::clone(&node.above), node.names.clone())
                     };
                     names.push(name.to_owned());
-                    let path = self.path.clone();
-                    self.pool.push(Node { above, names, path, depth: node.depth + 1 });
+                    let path = [&node.path, &b"/"[..], name.to_bytes()].concat();
+                    let depth = node.depth + 1;
+                    self.pool.push(Work::Directory(Node { above, names, path, depth }));
                 }
                 _ => {}
             }
         }
+        self.files(&files(given));
     }
 
-    fn file(&mut self, directory: BorrowedFd, name: &CStr) {
+    fn files(&mut self, files: &Files) {
+        for name in &files.names {
+            self.file(files.directory.fd.as_fd(), &files.path, name);
+        }
+    }
+
+    fn file(&mut self, directory: BorrowedFd, path: &[u8], name: &CStr) {
+        self.path.clear();
+        self.path.extend_from_slice(path);
+        self.path.push(b'/');
+        self.path.extend_from_slice(name.to_bytes());
         if self.reader.may_skip(&self.path)
             && let Ok(about) = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
             && self.reader.skips(&self.path, about.st_ctime)
