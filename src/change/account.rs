@@ -48,11 +48,13 @@ pub fn drop(guest: &Guest, root: &RootMut, user: &str) -> Result<Erased> {
         for path in [format!("{path}-"), path.to_owned()] {
             let path = GuestPath::from(path.as_str());
             let Some((spot, text)) = read(root, &path)? else { continue };
+            // Cut short before, this is taken again; what came out then has the account in it.
+            spot.settle(TEMPORARY, |_| true)?;
             let left = without(kind, &text, user.as_bytes(), own_group);
             if left == text {
                 continue;
             }
-            replace(&spot, &left)?;
+            replace(&spot, &text, &left)?;
             erased.files += 1;
             erased.bytes += text.len().saturating_sub(left.len()) as u64;
         }
@@ -87,9 +89,9 @@ fn has_own_group(root: &RootMut, user: &[u8]) -> Result<bool> {
     Ok(owns_group(&passwd, &table("/etc/group", Kind::Group)?, user))
 }
 
-fn replace(spot: &Spot, content: &[u8]) -> Result<()> {
+fn replace(spot: &Spot, read: &[u8], content: &[u8]) -> Result<()> {
     let Some(like) = spot.attributes()? else { return Ok(()) };
-    spot.replace(TEMPORARY, content, &like, false)?;
+    spot.replace(TEMPORARY, read, content, &like, false)?;
     if spot.read()?.as_deref() != Some(content) {
         let cause = "it is not what was written";
         return Err(Error::new("verify", &spot.path, ErrorKind::Other, cause));
