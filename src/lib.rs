@@ -44,6 +44,7 @@
 //!   judges again what a change may concern, and nothing else.
 //! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
 //!   lies in /run, in memory, root's alone.
+//! - A command that only looks gives up beforehand what it does not need (`sys::lower`, `sys::confine`).
 //! - A disk image (`guest::image`, over `sys::image`) is looked at read-only and mounted in a
 //!   namespace that ends with the process; only [`cli`] asks for a copy or for the image to be changed.
 //! - Nothing is changed before the disk has the intent, the original and the way back.

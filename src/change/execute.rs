@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::erase;
 use super::journal::{Record, RunKind};
-use super::step;
+use super::step::{self, Undo};
 use super::store::{Run, Store};
 use super::undo::{self, NotUndone};
 use crate::guest::{Guest, Init};
@@ -132,7 +132,14 @@ fn one(
     }
     let how = step::save(guest, root, &run.dir, &run.header.id, step)?;
     run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
-    let after = step::take(guest, root, &run.header.id, step, &how)?;
+    let after = match step::take(guest, root, &run.header.id, step, &how) {
+        // Somebody else had changed the file, and it is as they left it: there is nothing to undo.
+        Err(error) if error.kind() == ErrorKind::Changed && matches!(how, Undo::File { .. }) => {
+            run.record(Record::Undone { step: step.id.clone() })?;
+            return Err(error);
+        }
+        taken => taken?,
+    };
     run.record(Record::Done { step: step.id.clone(), after })
 }
 

@@ -29,6 +29,7 @@ mod start;
 mod step;
 mod store;
 mod swap;
+mod torn;
 mod undo;
 mod wanted;
 

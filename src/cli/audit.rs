@@ -2,6 +2,7 @@
 
 use super::args::{AuditArgs, Cli, LookArgs, ReportFormat};
 use super::bundle;
+use super::confine::{self, Later};
 use super::deliver;
 use super::exit::{Outcome, Trouble};
 use super::setup::Choice;
@@ -17,22 +18,26 @@ pub fn run(cli: &Cli, args: &AuditArgs) -> Outcome {
         let wrong = "a report that is signed is json or ndjson, which `guestprep verify` reads";
         return Err(Trouble::usage(wrong).hint("say --format json"));
     }
-    let outcome = look(cli, &args.look)?;
+    let output = args.look.output.output.as_deref();
+    let later = Later { output, starts_programs: args.sign.is_some() };
+    let outcome = look(cli, &args.look, later)?;
     if let (Some(key), Some(report)) = (&args.sign, &args.look.output.output) {
         sign::sign(report, key)?;
     }
     Ok(outcome)
 }
 
-fn look(cli: &Cli, args: &LookArgs) -> Outcome {
+fn look(cli: &Cli, args: &LookArgs, later: Later) -> Outcome {
     let system_disk = args.target.system_disk.as_deref();
     if let Some(path) = &args.bundle {
         let (choice, guest) = bundle::open(cli, &args.select, system_disk, path)?;
+        confine::to_look(&guest, later);
         return tell(cli, args, &choice, &guest);
     }
     let choice = Choice::read(cli, &args.select)?;
     let target = Target::look(&args.target, &args.image)?;
     let guest = target.guest(choice.policy(system_disk))?;
+    confine::to_look(&guest, later);
     tell(cli, args, &choice, &guest)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::args::{Cli, CollectArgs, FailOn, SelectArgs, TargetArgs};
+use super::confine::{self, Later};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
 use super::target::Target;
@@ -34,12 +35,13 @@ pub fn run(cli: &Cli, args: &CollectArgs) -> Outcome {
     let system_disk = args.target.system_disk.as_deref();
     let target = target(args)?;
     let guest = target.guest(choice.policy(system_disk))?;
+    let config = setup::config_files(args.config.as_deref())?;
+    confine::to_look(&guest, Later::writes((!to_stdout).then_some(args.output.as_path())));
     let recorder = Guest::recorder();
     let mode = guest.mode();
     let guest = guest.recorded_by(&recorder);
     let report = ask_everything(&guest, &choice);
 
-    let config = setup::config_files(args.config.as_deref())?;
     let saved = SavedSettings {
         profile: choice.profile.name.to_owned(),
         system_disk: args.target.system_disk.clone(),

@@ -9,6 +9,7 @@ mod bundle;
 mod capture;
 mod change;
 mod collect;
+mod confine;
 mod daemon;
 mod deliver;
 mod disks;

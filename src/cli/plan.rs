@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::args::{Cli, LookArgs, ReportFormat};
 use super::bundle;
+use super::confine::{self, Later};
 use super::deliver;
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup::{self, Choice};
@@ -34,6 +35,7 @@ pub fn run(cli: &Cli, args: &LookArgs) -> Outcome {
 
 /// Make the plan and show it, and what stands in its way where that can be told.
 fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -> Outcome {
+    confine::to_look(guest, Later::writes(args.output.output.as_deref()));
     let (audit, plan) = make(guest, choice)?;
     for what in audit.report.guest.image.iter().flat_map(|image| &image.left_out) {
         sys::say(&format!("not seen: {what}"));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::args::{Cli, ScanArgs, ScanFormat, TargetArgs};
+use super::confine::{self, Later};
 use super::exit::{Exit, Outcome, Trouble};
 use super::progress::Progress;
 use super::setup;
@@ -24,6 +25,7 @@ pub fn run(cli: &Cli, args: &ScanArgs) -> Outcome {
     }
     let target = TargetArgs { root: args.target.root.clone(), state_dir: None, system_disk: None };
     let guest = Target::look(&target, &args.image)?.guest(Policy::default())?;
+    confine::to_look(&guest, Later::writes(args.output.as_deref()));
     let size = guest.fs_use(&GuestPath::from("/")).ok().flatten();
     let used = size.map_or(0, |space| space.size.saturating_sub(space.free));
     let progress = Progress::new("scanning");

@@ -176,6 +176,11 @@ fn under_tree(guest: &Guest) -> Fact<SystemDisks> {
 }
 
 impl Guest {
+    /// Whether the machine that looks is asked which of its disks the tree lies on.
+    pub fn lies_on_a_disk_of_this_machine(&self) -> bool {
+        matches!(self.mount_of_tree(), Ok(Some(_)))
+    }
+
     /// The host's mount that a tree is; `None` for a bare tree.
     pub(super) fn mount_of_tree(&self) -> Fact<Option<Mount>> {
         let Some(host) = self.host.as_ref() else { return Ok(None) };

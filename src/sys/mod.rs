@@ -17,6 +17,7 @@ mod contents;
 mod devices;
 mod dir;
 mod error;
+mod exchange;
 mod files;
 mod host;
 mod image;
@@ -25,6 +26,7 @@ mod lock;
 mod metadata;
 mod named;
 mod private_mounts;
+mod privileges;
 mod processes;
 mod record;
 mod resolve;
@@ -61,6 +63,7 @@ pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use named::{Named, Reader, open_named, write_streamed};
 pub use private_mounts::{PrivateMounts, Volume};
+pub use privileges::{Confinement, Power, confine, lower};
 pub use processes::{Hold, Holder};
 pub use record::{
     CommandNotes, DeviceNotes, FileNotes, KernelNotes, Noted, Notes, OutputNotes, Record, Recorder,

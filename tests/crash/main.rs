@@ -18,7 +18,10 @@ mod common {
     pub mod state;
 }
 
+mod every;
 mod live;
+mod power;
 mod refused;
 mod subject;
+mod together;
 mod tree;

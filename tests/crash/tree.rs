@@ -42,6 +42,8 @@ pub fn tree() -> Option<Fixture> {
     for name in ["mnt.mount", "multi-user.target.wants/mnt.mount"] {
         symlink("/opt/units/mnt.mount", units.join(name)).expect("a link");
     }
+    // A file of two names, which is written in place: it has to stay one file.
+    fs::hard_link(etc.join("crypttab"), etc.join("crypttab.kept")).expect("a link");
     // A name that goes.
     fs::write(etc.join("cloud/cloud-init.disabled"), "by hand\n").expect("a file");
     let fstab = etc.join("fstab");
@@ -52,7 +54,7 @@ pub fn tree() -> Option<Fixture> {
 
 fn killed(victim: &str) {
     let Some(fixture) = tree() else { return };
-    let subject = Subject::Tree(&fixture);
+    let subject = Subject::Tree(&fixture.root, None);
     let states = States::of(&subject);
     let mut times = 0;
     for call in CALLS {

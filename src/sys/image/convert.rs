@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Resource, Rlimit};
 
+use super::super::privileges;
 use super::recognise::Foreign;
 use super::temporary::{ELSEWHERE, Temporary};
 use super::{Error, ErrorKind, Result};
@@ -156,13 +157,19 @@ impl Drop for Running {
 }
 
 /// The program, in such a way that the kernel ends it with the thread that waits for it: a
-/// conversion that nobody reads would go on for as long as the disk is large. The system call for
-/// that (PR_SET_PDEATHSIG) has to be made in the program's own process; setpriv(1) makes it.
+/// conversion that nobody reads would go on for as long as the disk is large. It keeps none of
+/// root's capabilities but the one that opens another user's image: what it reads anybody may have
+/// made. The system calls for both (PR_SET_PDEATHSIG, PR_CAPBSET_DROP) have to be made in the
+/// program's own process; setpriv(1) makes them.
 fn ending_with_us(program: &Path) -> Command {
     match find("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command.args(["--pdeathsig", "KILL", "--no-new-privs"]);
+            if privileges::can_be_lowered() {
+                command.args(["--inh-caps", "-all", "--bounding-set", "-all,+dac_read_search"]);
+            }
+            command.arg("--").arg(program);
             command
         }
         None => Command::new(program),

@@ -1,0 +1,83 @@
+//! SECURITY.md says nothing that no test tries; and the lines of it that have no other home.
+
+#![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use common::fixture::Fixture;
+use walkdir::WalkDir;
+
+/// The rows of the table of threats, and what each says it is tried by: a file and the name of a test.
+fn rows(text: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let table = text.lines().skip_while(|line| !line.contains("| tried by |")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    rows.map(|line| {
+        let last = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let quoted: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        let tests = quoted.chunks(2).map(|pair| match pair {
+            [file, name] => ((*file).to_owned(), (*name).to_owned()),
+            _ => panic!("a file and a test: {line}"),
+        });
+        (line.to_owned(), tests.collect())
+    })
+    .collect()
+}
+
+#[test]
+fn every_line_names_a_test_that_exists() {
+    let rows = rows(&fs::read_to_string("SECURITY.md").unwrap());
+    assert!(rows.len() > 15, "{}", rows.len());
+    for (line, tests) in rows {
+        assert!(!tests.is_empty(), "no test: {line}");
+        for (file, name) in tests {
+            let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file}: {e}: {line}"));
+            let at =
+                text.find(&format!("fn {name}(")).unwrap_or_else(|| panic!("{file} has no {name}"));
+            let before: Vec<&str> = text[..at].lines().rev().take(2).collect();
+            assert!(before.iter().any(|line| line.trim() == "#[test]"), "{name} is no test");
+        }
+    }
+}
+
+#[test]
+fn the_table_is_read_as_it_is_written() {
+    let text = "| Who | tried by |\n|---|---|\n| a | `f.rs` `one`; `g.rs` `two` |\n| b | |\n\nend";
+    let rows = rows(text);
+    assert_eq!(rows.len(), 2);
+    let pair = |file: &str, name: &str| (file.to_owned(), name.to_owned());
+    assert_eq!(rows[0].1, [pair("f.rs", "one"), pair("g.rs", "two")]);
+    assert!(rows[1].1.is_empty());
+}
+
+#[test]
+fn state_is_roots_alone() {
+    if !rustix::process::geteuid().is_root() {
+        println!("left out: the modes of what guestprep keeps: only root prepares");
+        return;
+    }
+    let fixture = Fixture::distro("debian-12");
+    let fstab = "UUID=98ec47de-82c4-574b-8ec6-84ccd4f06082 / ext4 defaults 0 1\n/dev/vdb1 /data ext4 defaults 0 2\n";
+    fs::write(fixture.root.join("etc/fstab"), fstab).unwrap();
+    let prepare = Command::new("sh")
+        // An umask that would leave everything to everybody.
+        .args(["-c", "umask 0; exec \"$0\" prepare --yes --check fstab-data-disk --root \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_guestprep"))
+        .arg(&fixture.root)
+        .output()
+        .unwrap();
+    assert!(prepare.status.success(), "{}", String::from_utf8_lossy(&prepare.stderr));
+    let state = fixture.root.join("var/lib/guestprep");
+    let mut files = 0;
+    for entry in WalkDir::new(state) {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        let most = if entry.file_type().is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode & !most, 0, "{} is {mode:o}", entry.path().display());
+        files += usize::from(entry.file_type().is_file());
+    }
+    assert!(files > 2, "{files}");
+}
