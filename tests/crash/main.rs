@@ -18,6 +18,7 @@ mod common {
     pub mod state;
 }
 
+mod erased;
 mod every;
 mod live;
 mod power;

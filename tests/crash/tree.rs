@@ -11,15 +11,8 @@ use crate::subject::{CALLS, States, Subject, kill_everywhere};
 /// lose, two units are masked, where a file of the name stands and where a link does, and a file
 /// is removed.
 pub fn tree() -> Option<Fixture> {
-    if !rustix::process::geteuid().is_root() {
-        left_out("changing a tree needs root");
+    if !may_be_tried() {
         return None;
-    }
-    for tool in ["strace", "setfattr"] {
-        if std::process::Command::new(tool).arg("--version").output().is_err() {
-            left_out(&format!("there is no {tool}"));
-            return None;
-        }
     }
     let fixture = Fixture::distro("debian-12");
     let etc = fixture.root.join("etc");
@@ -50,6 +43,21 @@ pub fn tree() -> Option<Fixture> {
     run(&["setfattr", "-n", "user.note", "-v", "kept", fstab.to_str().expect("UTF-8")]);
     fs::create_dir_all(fixture.root.join("var/lib/guestprep")).expect("the state directory");
     Some(fixture)
+}
+
+/// Whether this machine has what that takes; what it has not is said.
+pub fn may_be_tried() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        left_out("changing a tree needs root");
+        return false;
+    }
+    for tool in ["strace", "setfattr"] {
+        if std::process::Command::new(tool).arg("--version").output().is_err() {
+            left_out(&format!("there is no {tool}"));
+            return false;
+        }
+    }
+    true
 }
 
 fn killed(victim: &str) {
