@@ -40,7 +40,7 @@ impl Used {
     }
 
     fn subject(&self) -> Subject<'_> {
-        Subject::Tree(&self.fixture)
+        Subject::Tree(&self.fixture.root, None)
     }
 
     /// Use the guest again, and forget what was done before.
