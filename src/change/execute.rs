@@ -130,7 +130,7 @@ fn one(
             return Err(Error::new("take", &step.summary, ErrorKind::Other, cause));
         }
     }
-    let how = step::save(guest, root, &run.dir, &run.header.id, step)?;
+    let how = step::save(guest, root, &run.dir()?, &run.header.id, step)?;
     run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
     let after = match step::take(guest, root, &run.header.id, step, &how) {
         // Somebody else had changed the file, and it is as they left it: there is nothing to undo.

@@ -244,7 +244,7 @@ fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
     if !is_known(&content) && !is_torn() {
         let cause = format!(
             "it was changed after the run, and is left as it is; the original is kept as {}",
-            run.dir.shown(saved)
+            run.dir()?.shown(saved)
         );
         return Err(Error::new("restore", path, ErrorKind::Changed, cause));
     }
@@ -258,9 +258,9 @@ fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
 
 /// The kept original, proven to be what was saved.
 fn saved_content(run: &Run, saved: &str, sha256: &str) -> Result<Vec<u8>> {
-    let shown = run.dir.shown(saved);
-    let content = run
-        .dir
+    let dir = run.dir()?;
+    let shown = dir.shown(saved);
+    let content = dir
         .read(saved.as_bytes(), MAX_FILE)?
         .ok_or_else(|| Error::new("read", &shown, ErrorKind::NotFound, "it is gone"))?;
     if sha256_hex(&content) != sha256 {
@@ -288,7 +288,7 @@ fn undo_name(
 ) -> Result<()> {
     let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
     in_directory(root, run, open, &name.path, |spot| {
-        name::undo(spot, &run.dir, &temporary, name, left)
+        name::undo(spot, &run.dir()?, &temporary, name, left)
     })
 }
 

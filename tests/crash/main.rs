@@ -26,3 +26,4 @@ mod refused;
 mod subject;
 mod together;
 mod tree;
+mod years;
