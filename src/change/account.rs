@@ -52,7 +52,7 @@ pub fn drop(guest: &Guest, root: &RootMut, user: &str) -> Result<Erased> {
             if left == text {
                 continue;
             }
-            replace(&spot, &left)?;
+            replace(&spot, &text, &left)?;
             erased.files += 1;
             erased.bytes += text.len().saturating_sub(left.len()) as u64;
         }
@@ -87,9 +87,9 @@ fn has_own_group(root: &RootMut, user: &[u8]) -> Result<bool> {
     Ok(owns_group(&passwd, &table("/etc/group", Kind::Group)?, user))
 }
 
-fn replace(spot: &Spot, content: &[u8]) -> Result<()> {
+fn replace(spot: &Spot, read: &[u8], content: &[u8]) -> Result<()> {
     let Some(like) = spot.attributes()? else { return Ok(()) };
-    spot.replace(TEMPORARY, content, &like, false)?;
+    spot.replace(TEMPORARY, read, content, &like, false)?;
     if spot.read()?.as_deref() != Some(content) {
         let cause = "it is not what was written";
         return Err(Error::new("verify", &spot.path, ErrorKind::Other, cause));
