@@ -17,8 +17,8 @@ mod schema;
 mod secrets;
 
 use schema::{
-    CheckFile, DefectFile, FaqFile, FixedFile, PathFile, ProfileFile, QuestionFile, ReleaseFile,
-    RuleFile, TextsFile,
+    CheckFile, DefectFile, FaqFile, FixedFile, OperationFile, PathFile, PeerFile, ProfileFile,
+    QuestionFile, ReleaseFile, RuleFile, TextsFile,
 };
 
 fn main() {
@@ -67,6 +67,11 @@ fn main() {
     for path in toml_files(Path::new("checks/faq")) {
         let faq: FaqFile = read(&path);
         push_questions(&mut code, &path, &faq);
+    }
+    code.push_str("];\n\n/// What others do, sorted by file.\npub static PEERS: &[Peer] = &[\n");
+    for path in toml_files(Path::new("checks/peers")) {
+        let peer: PeerFile = read(&path);
+        push_peer(&mut code, &path, &peer);
     }
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -309,6 +314,25 @@ fn push_questions(code: &mut String, path: &Path, faq: &FaqFile) {
         )
         .expect("a String takes all");
     }
+}
+
+fn push_peer(code: &mut String, path: &Path, peer: &PeerFile) {
+    let PeerFile { name, source, operation } = peer;
+    writeln!(code, "Peer {{ name: {name:?}, source: {source:?}, operations: &[")
+        .expect("a String takes all");
+    for OperationFile { name, does, checks, note } in operation {
+        assert!(
+            !checks.is_empty() || !note.is_empty(),
+            "{}: neither a check nor a reason for `{name}`",
+            path.display()
+        );
+        writeln!(
+            code,
+            "Operation {{ name: {name:?}, does: {does:?}, checks: &{checks:?}, note: {note:?} }},"
+        )
+        .expect("a String takes all");
+    }
+    code.push_str("] },\n");
 }
 
 fn severity(path: &Path, word: &str) -> &'static str {

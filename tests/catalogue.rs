@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use common::case::Case;
 use common::fixture::fixtures;
-use guestprep::catalog::{CHECKS, QUESTIONS, Rule, Texts};
+use guestprep::catalog::{CHECKS, PEERS, QUESTIONS, Rule, Texts};
 use guestprep::model::Category;
 use guestprep::probe::PROBES;
 
@@ -218,11 +218,12 @@ fn is_command(text: &str) -> bool {
 
 #[test]
 fn a_fix_is_declared_where_a_case_offers_one_and_names_known_actions() {
-    const ACTIONS: [&str; 10] = [
+    const ACTIONS: [&str; 11] = [
         "edit-file",
         "write-file",
         "remove",
         "truncate",
+        "drop-account",
         "set-flags",
         "unmount",
         "swap-off",
@@ -281,4 +282,34 @@ fn every_command_that_answers_a_question_is_one() {
             assert!(done.status.success(), "guestprep {command}: {done:?}");
         }
     }
+}
+
+#[test]
+fn whatever_a_peer_does_is_a_check_or_has_its_reason() {
+    for operation in PEERS.iter().flat_map(|peer| peer.operations) {
+        for id in operation.checks {
+            assert!(guestprep::catalog::check(id).is_some(), "{}: no check {id}", operation.name);
+        }
+        let is_sentence = operation.note.is_empty() || operation.note.ends_with('.');
+        assert!(is_sentence, "{}: {}: a whole sentence", operation.name, operation.note);
+        let is_cell = ![operation.name, operation.does, operation.note].concat().contains('|');
+        assert!(is_cell, "{}: it would break its table", operation.name);
+    }
+}
+
+/// virt-sysprep itself says what it does; a newer one may do more than the table knows.
+#[test]
+fn every_operation_of_the_virt_sysprep_that_is_installed_is_in_its_table() {
+    let Ok(told) = std::process::Command::new("virt-sysprep").arg("--list-operations").output()
+    else {
+        println!("left out: what virt-sysprep says that it does: it is not installed");
+        return;
+    };
+    let told = String::from_utf8(told.stdout).expect("a list");
+    let peer = PEERS.iter().find(|peer| peer.name == "virt-sysprep").expect("its table");
+    let known: BTreeSet<&str> = peer.operations.iter().map(|operation| operation.name).collect();
+    let does: BTreeSet<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(!does.is_empty(), "virt-sysprep lists nothing");
+    let unknown: Vec<_> = does.difference(&known).collect();
+    assert!(unknown.is_empty(), "not in checks/peers/virt-sysprep.toml: {unknown:?}");
 }

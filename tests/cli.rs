@@ -275,8 +275,9 @@ fn pages_and_completions_are_of_every_command() {
     assert!(commands.contains(&"firstboot"), "{commands:?}");
     for name in commands {
         let own = page(&format!("guestprep-{name}"));
-        assert!(own.contains(&format!("guestprep\\-{}", name.replace('-', "\\-"))), "{own}");
-        assert!(page("guestprep").contains(&format!("guestprep\\-{name}(1)")), "{name}");
+        let escaped = format!("guestprep\\-{}", name.replace('-', "\\-"));
+        assert!(own.contains(&escaped), "{own}");
+        assert!(page("guestprep").contains(&format!("{escaped}(1)")), "{name}");
         for shell in ["bash", "zsh", "fish"] {
             let completions = run(&["generate", "completions", shell]);
             assert!(completions.code == 0 && completions.out.contains(name), "{shell}: {name}");

@@ -9,7 +9,9 @@ mod spec;
 mod waivers;
 
 pub use config::{CheckSettings, Config, ConfigError};
-pub use spec::{CheckSpec, FindingSpec, FixSpec, Language, Profile, Question, Rule, Texts};
+pub use spec::{
+    CheckSpec, FindingSpec, FixSpec, Language, Operation, Peer, Profile, Question, Rule, Texts,
+};
 pub use waivers::WaiverSettings;
 
 use crate::model::{Category, Severity};

@@ -195,6 +195,34 @@ pub struct ProfileFile {
     pub finding: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+/// One `checks/peers/<peer>.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerFile {
+    /// The command or script.
+    pub name: String,
+    /// Where its operations are read.
+    pub source: String,
+    /// What it does, in its order.
+    pub operation: Vec<OperationFile>,
+}
+
+/// `[[operation]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationFile {
+    /// As the peer calls it.
+    pub name: String,
+    /// What it takes away, sets or looks at.
+    pub does: String,
+    /// The checks that see to the same.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// Why it is left out, or where ours differ.
+    #[serde(default)]
+    pub note: String,
+}
+
 /// One `checks/faq/<faq>.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -202,6 +202,30 @@ pub struct Question {
     pub commands: &'static [&'static str],
 }
 
+/// A program that makes a guest fit for an image, as ours does.
+#[derive(Debug)]
+pub struct Peer {
+    /// The command or script.
+    pub name: &'static str,
+    /// Where its operations are read.
+    pub source: &'static str,
+    /// What it does, in its order.
+    pub operations: &'static [Operation],
+}
+
+/// One thing that a peer does, and what of ours sees to it.
+#[derive(Debug)]
+pub struct Operation {
+    /// As the peer calls it.
+    pub name: &'static str,
+    /// What it takes away, sets or looks at.
+    pub does: &'static str,
+    /// The checks that see to the same.
+    pub checks: &'static [&'static str],
+    /// Why it is left out, or where ours differ; may be empty where a check is named.
+    pub note: &'static str,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

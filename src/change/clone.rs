@@ -121,9 +121,9 @@ fn unit_before(run: &Run, step: &str) -> Result<Option<UnitFile>> {
         Before::Absent => None,
         Before::Link { target, .. } => Some(UnitFile::Link(target.clone())),
         Before::File { saved, attributes, .. } => {
-            let gone =
-                || Error::new("read", run.dir.shown(saved), ErrorKind::NotFound, "it is gone");
-            let content = run.dir.read(saved.as_bytes(), MAX_FILE)?.ok_or_else(gone)?;
+            let dir = run.dir()?;
+            let gone = || Error::new("read", dir.shown(saved), ErrorKind::NotFound, "it is gone");
+            let content = dir.read(saved.as_bytes(), MAX_FILE)?.ok_or_else(gone)?;
             Some(UnitFile::File { content: content.into(), mode: attributes.mode & 0o7777 })
         }
     })
@@ -221,11 +221,12 @@ impl Store {
     /// # Errors
     /// What the system says.
     pub fn discard(&self, run: &Run) -> Result<()> {
-        for name in run.dir.names()?.iter().filter(|name| *name != HEADER) {
-            run.dir.remove(name.as_bytes())?;
+        let dir = run.dir()?;
+        for name in dir.names()?.iter().filter(|name| *name != HEADER) {
+            dir.remove(name.as_bytes())?;
         }
-        run.dir.sync()?;
-        run.dir.remove(HEADER.as_bytes())?;
+        dir.sync()?;
+        dir.remove(HEADER.as_bytes())?;
         self.runs.remove_dir(&run.header.id)?;
         self.runs.sync()
     }

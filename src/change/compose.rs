@@ -204,6 +204,17 @@ pub fn compose(
             action: Action::Run { argv: tool.argv, writes: tool.writes, undo: tool.undo },
         });
     }
+    // Before the backups that this makes of the files of accounts may go.
+    for (user, checks) in wanted.dropped {
+        steps.push(Draft {
+            checks,
+            path: None,
+            summary: format!("remove the account {user}"),
+            expects: Expects::default(),
+            diff: None,
+            action: Action::DropAccount { user },
+        });
+    }
     for (check, erased) in wanted.erased {
         steps.extend(erase::steps(guest, &check, erased));
     }
@@ -417,8 +428,8 @@ fn finish(guest: &Guest, profile: &str, drafts: Vec<Draft>) -> Plan {
             summary: draft.summary,
             expects: draft.expects,
             diff: draft.diff,
-            reversible: draft.action.erases().is_empty(),
-            phase: if draft.action.erases().is_empty() { 1 } else { 2 },
+            reversible: !draft.action.is_for_good(),
+            phase: if draft.action.is_for_good() { 2 } else { 1 },
             action: draft.action,
         })
         .collect();

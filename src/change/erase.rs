@@ -5,6 +5,7 @@
 //! finished by doing again what is not noted as done. What cannot be taken away is told, and the
 //! rest is done.
 
+use super::account;
 use super::compose::Draft;
 use super::journal::Record;
 use super::store::Run;
@@ -81,10 +82,12 @@ pub fn finish(guest: &Guest, run: &mut Run, progress: &mut dyn FnMut(&Step)) -> 
     for step in left(run) {
         progress(&step);
         run.record(Record::Erasing { step: step.id.clone() })?;
-        let erased = match root.erase(step.action.erases(), &reach, &held_open(guest, &step)) {
-            Ok(erased) => erased,
-            Err(error) => Erased { failures: vec![error], ..Erased::default() },
+        let taken = match &step.action {
+            Action::DropAccount { user } => account::drop(guest, &root, user),
+            action => root.erase(action.erases(), &reach, &held_open(guest, &step)),
         };
+        let erased =
+            taken.unwrap_or_else(|error| Erased { failures: vec![error], ..Erased::default() });
         failures.extend(erased.failures.iter().cloned());
         if erased.more_failures > 0 {
             let cause = format!("{} more could not be taken away", erased.more_failures);

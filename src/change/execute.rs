@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::erase;
 use super::journal::{Record, RunKind};
-use super::step;
+use super::step::{self, Undo};
 use super::store::{Run, Store};
 use super::undo::{self, NotUndone};
 use crate::guest::{Guest, Init};
@@ -76,6 +76,21 @@ pub fn execute(
     interrupt: &Interrupt,
     progress: &mut dyn FnMut(&Step),
 ) -> std::result::Result<Prepared, Failure> {
+    let mut prepared = reversible(guest, store, plan, kind, interrupt, progress, None)?;
+    prepared.finish(guest, progress);
+    Ok(prepared)
+}
+
+/// Take the steps of phase 1, and note that phase 1 is over; before that, `note`.
+pub(super) fn reversible(
+    guest: &Guest,
+    store: &Store,
+    plan: &Plan,
+    kind: RunKind,
+    interrupt: &Interrupt,
+    progress: &mut dyn FnMut(&Step),
+    note: Option<Record>,
+) -> std::result::Result<Prepared, Failure> {
     let root = RootMut::new(guest.root());
     let mut run = store.begin(guest, plan, kind).map_err(|error| Failure {
         error,
@@ -92,13 +107,13 @@ pub fn execute(
     // A unit is started after systemd has read its files again; a second time is a second's delay of a boot.
     let is_told = plan.steps.iter().any(|step| matches!(step.action, Action::Start { .. }));
     let remarks = if is_told { Vec::new() } else { reload(guest, plan) };
-    if let Err(error) = run.record(Record::Prepared) {
-        let left = undo::undo_all(guest, &mut run);
-        return Err(Failure { error, left, run: Some(run.header.id) });
+    for record in note.into_iter().chain([Record::Prepared]) {
+        if let Err(error) = run.record(record) {
+            let left = undo::undo_all(guest, &mut run);
+            return Err(Failure { error, left, run: Some(run.header.id) });
+        }
     }
-    let mut prepared = Prepared { run, remarks, failures: Vec::new() };
-    prepared.finish(guest, progress);
-    Ok(prepared)
+    Ok(Prepared { run, remarks, failures: Vec::new() })
 }
 
 fn one(
@@ -115,9 +130,16 @@ fn one(
             return Err(Error::new("take", &step.summary, ErrorKind::Other, cause));
         }
     }
-    let how = step::save(guest, root, &run.dir, &run.header.id, step)?;
+    let how = step::save(guest, root, &run.dir()?, &run.header.id, step)?;
     run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
-    let after = step::take(guest, root, &run.header.id, step, &how)?;
+    let after = match step::take(guest, root, &run.header.id, step, &how) {
+        // Somebody else had changed the file, and it is as they left it: there is nothing to undo.
+        Err(error) if error.kind() == ErrorKind::Changed && matches!(how, Undo::File { .. }) => {
+            run.record(Record::Undone { step: step.id.clone() })?;
+            return Err(error);
+        }
+        taken => taken?,
+    };
     run.record(Record::Done { step: step.id.clone(), after })
 }
 

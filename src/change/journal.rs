@@ -81,6 +81,17 @@ pub enum Record {
         /// What the guest is after it.
         after: After,
     },
+    /// Phase 2 is to be taken when the machine powers off, and at no other time. Written before
+    /// `Prepared`, so that nobody takes phase 2 for one that was cut short.
+    Armed {
+        /// The boot that ends then, as /proc/sys/kernel/random/boot_id has it.
+        boot: String,
+    },
+    /// The boot that was armed ended otherwise, or phase 2 was called off.
+    Disarmed {
+        /// How it ended.
+        why: String,
+    },
     /// Every step that can be undone was taken: phase 1 is over.
     Prepared,
     /// A step of phase 2, which nothing undoes, is about to be taken.
@@ -185,6 +196,8 @@ impl Journal {
                 Record::Incomplete { .. } => state = RunState::Incomplete,
                 Record::Intent { .. }
                 | Record::Done { .. }
+                | Record::Armed { .. }
+                | Record::Disarmed { .. }
                 | Record::Erasing { .. }
                 | Record::Erased { .. }
                 | Record::Undoing { .. }
@@ -218,7 +231,9 @@ impl Journal {
                     }
                 }
                 Record::Undone { step } => open.retain(|o| o.step != *step),
-                Record::Prepared
+                Record::Armed { .. }
+                | Record::Disarmed { .. }
+                | Record::Prepared
                 | Record::Erasing { .. }
                 | Record::Erased { .. }
                 | Record::RollingBack

@@ -7,7 +7,9 @@
 //! finished and not undone. [`recover`] finishes whatever a killed run left. Only this module can
 //! write to a guest.
 
+mod account;
 mod arguments;
+mod armed;
 mod clone;
 mod compose;
 mod diff;
@@ -17,6 +19,7 @@ mod execute;
 mod journal;
 mod kin;
 mod line;
+mod lockout;
 mod mount_order;
 mod name;
 mod preflight;
@@ -26,14 +29,17 @@ mod start;
 mod step;
 mod store;
 mod swap;
+mod torn;
 mod undo;
 mod wanted;
 
+pub use armed::{Armed, TakenAtPowerOff, arm, take_armed};
 pub use clone::{Carried, Legacy, MaskedUnit, UnitFile};
 pub use compose::{ComposeError, compose};
 pub use execute::{Failure, Interrupt, Prepared, execute};
 pub use journal::{Header, RunKind, RunState};
 pub use kin::{Kin, kin};
+pub use lockout::obstacles as lockout;
 pub use mount_order::order as order_mounts;
 pub use preflight::{Obstacle, ObstacleKind, preflight, unmount_only};
 pub use recover::{Recovered, recover};

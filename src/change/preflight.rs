@@ -30,7 +30,8 @@ pub enum ObstacleKind {
     Blocked,
 }
 
-/// Everything that stands in a plan's way, in the order of its steps; empty when nothing does.
+/// Everything that stands in a plan's way, in the order of its steps; empty when nothing does. What
+/// phase 2 would take from those who are at work is no part of it: [`super::lockout`] has that.
 ///
 /// # Errors
 /// A fact that could not be had.
@@ -96,7 +97,7 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                 let Some(path) = &step.path else { continue };
                 obstacles.extend(name(guest, path, step)?);
             }
-            Action::Truncate { .. } => {}
+            Action::Truncate { .. } | Action::DropAccount { .. } => {}
             Action::Run { .. } | Action::Mount | Action::Start { .. } => {
                 if !guest.is_running_here() {
                     obstacles.push(Obstacle {

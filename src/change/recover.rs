@@ -59,7 +59,9 @@ pub fn recover(guest: &Guest, store: &Store) -> Result<Vec<Recovered>> {
 }
 
 fn is_cut_short_in_phase_2(run: &Run) -> bool {
-    run.state() == RunState::Prepared && !erase::left(run).is_empty()
+    // What was armed is taken at a power-off or not at all: after one that was cut short the guest
+    // has made itself a new identity, which nobody asked to be taken away.
+    run.state() == RunState::Prepared && run.armed().is_none() && !erase::left(run).is_empty()
 }
 
 fn unfinished(run: &Run) -> Option<&'static str> {

@@ -151,8 +151,8 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
             expect_absent(step, &spot.path)?;
             Ok(Undo::Name(name::save(&spot, run, &step.id, Standing::Directory)?))
         }
-        action if !action.erases().is_empty() => Err(irreversible(step)),
-        Action::Truncate { .. } => Err(irreversible(step)),
+        action if action.is_for_good() => Err(irreversible(step)),
+        Action::Truncate { .. } | Action::DropAccount { .. } => Err(irreversible(step)),
         Action::Remove { .. } => {
             let spot = root.spot(required_path(step)?)?;
             let undo = name::save(&spot, run, &step.id, Standing::Absent)?;
@@ -230,10 +230,15 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
             let result = edited(&content, edits, append)
                 .filter(|result| sha256_hex(result) == *result_sha256)
                 .ok_or_else(|| moved(path))?;
-            replace(&spot, &result, undo)
+            replace(&spot, &content, &result, undo)
         }
         (Action::WriteFile { content, .. }, Undo::File { path, .. }) => {
-            replace(&root.spot(path)?, content.as_bytes(), undo)
+            let spot = root.spot(path)?;
+            let (now, _) = read_whole(&spot)?;
+            if step.expects.sha256.as_deref() != Some(sha256_hex(&now).as_str()) {
+                return Err(moved(path));
+            }
+            replace(&spot, &now, content.as_bytes(), undo)
         }
         (Action::WriteFile { content, mode }, Undo::Name(undo)) => {
             let spot = root.spot(&undo.path)?;
@@ -303,9 +308,9 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
 }
 
 /// Replace a saved file's content and see that it is replaced.
-fn replace(spot: &Spot, result: &[u8], undo: &Undo) -> Result<After> {
+fn replace(spot: &Spot, read: &[u8], result: &[u8], undo: &Undo) -> Result<After> {
     let Undo::File { attributes, temporary, .. } = undo else { return Ok(After::default()) };
-    spot.replace(temporary, result, attributes, false)?;
+    spot.replace(temporary, read, result, attributes, false)?;
     let (written, now) = read_whole(spot)?;
     if written != result || !same_but_times(&now, attributes) {
         return Err(not_written(&spot.path));

@@ -1,6 +1,7 @@
 //! The state directory: one lock, and a directory for every run.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::journal::{Header, Journal, Record, RunKind, RunState};
 use crate::guest::{Guest, Mode};
@@ -15,7 +16,7 @@ const MAX_RECORD_FILE: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Store {
     pub(super) dir: Dir,
-    pub(super) runs: Dir,
+    pub(super) runs: Arc<Dir>,
     ends: Option<u64>,
 }
 
@@ -26,7 +27,9 @@ pub struct Run {
     pub header: Header,
     /// What it did.
     pub(super) journal: Journal,
-    pub(super) dir: Dir,
+    runs: Arc<Dir>,
+    /// The name of its directory there; what the header says is read from the disk.
+    name: String,
 }
 
 impl Run {
@@ -40,9 +43,14 @@ impl Run {
         matches!(self.state(), RunState::Interrupted | RunState::RollbackInterrupted)
     }
 
+    /// Its directory. It is not held open: years of runs are more than a process may have open.
+    pub(super) fn dir(&self) -> Result<Dir> {
+        self.runs.open_dir(&self.name)
+    }
+
     /// Append a record and wait until the disk has it.
     pub(super) fn record(&mut self, record: Record) -> Result<()> {
-        self.dir.append("journal", &Journal::line(&record))?;
+        self.dir()?.append("journal", &Journal::line(&record))?;
         self.journal.records.push(record);
         Ok(())
     }
@@ -85,7 +93,7 @@ impl Store {
     }
 
     fn within(dir: Dir) -> Result<Self> {
-        let runs = dir.make_dir("runs")?;
+        let runs = Arc::new(dir.make_dir("runs")?);
         Ok(Self { dir, runs, ends: None })
     }
 
@@ -144,7 +152,7 @@ impl Store {
                 }
             };
             let journal = Journal::parse(&journal.unwrap_or_default());
-            runs.push(Run { header, journal, dir });
+            runs.push(Run { header, journal, runs: Arc::clone(&self.runs), name });
         }
         Ok(runs)
     }
@@ -177,7 +185,8 @@ impl Store {
         let text = serde_json::to_vec_pretty(&header)
             .map_err(|e| Error::new("write", dir.shown("run.json"), ErrorKind::Other, e))?;
         dir.write_new("run.json", &text)?;
-        Ok(Run { header, journal: Journal::default(), dir })
+        let name = header.id.clone();
+        Ok(Run { header, journal: Journal::default(), runs: Arc::clone(&self.runs), name })
     }
 }
 

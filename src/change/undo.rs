@@ -14,6 +14,7 @@ use super::journal::{Open, Record};
 use super::name::{self, NameUndo, Standing};
 use super::step::{self, COMMAND_LIMIT, Undo, command, read_whole};
 use super::store::{Run, root_of};
+use super::torn::is_torn;
 use super::{start, swap};
 use crate::guest::Guest;
 use crate::model::{GuestPath, MountRecord, sha256_hex};
@@ -136,8 +137,8 @@ pub(super) fn undo_all(guest: &Guest, run: &mut Run) -> Vec<NotUndone> {
             tell_systemd(guest, run);
             reloaded = true;
         }
-        begin(&root, run, &mut open);
-        match undo(guest, &root, run, &open) {
+        let result = begin(&root, run, &mut open).and_then(|()| undo(guest, &root, run, &open));
+        match result {
             Ok(()) => note(run, Record::Undone { step: open.step }),
             Err(error) => left.push(NotUndone { step: open.step, reason: error.to_string() }),
         }
@@ -163,15 +164,15 @@ fn tell_systemd(guest: &Guest, run: &Run) {
 
 /// Journal, before the first attempt, whether the directory's times are to be given back: an
 /// attempt that is cut short leaves them changed by ourselves.
-fn begin(root: &RootMut, run: &mut Run, open: &mut Open) {
+fn begin(root: &RootMut, run: &mut Run, open: &mut Open) -> Result<()> {
     if open.ours.is_some() {
-        return;
+        return Ok(());
     }
-    // A directory that cannot be looked at fails the undoing too, which says so.
-    open.ours = directory::is_ours(root, &run.journal, open).ok().flatten();
+    open.ours = directory::is_ours(root, &run.journal, open)?;
     if let Some(ours) = open.ours {
         note(run, Record::Undoing { step: open.step.clone(), ours });
     }
+    Ok(())
 }
 
 fn note(run: &mut Run, record: Record) {
@@ -229,25 +230,27 @@ fn in_directory(
 }
 
 fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
-    let Undo::File { path, saved, attributes, before, after, temporary, in_place, .. } = &open.undo
-    else {
+    let Undo::File { path, saved, attributes, before, after, temporary, .. } = &open.undo else {
         return Ok(());
     };
-    spot.dir.remove(temporary.as_bytes())?;
+    let is_known = |content: &[u8]| [before, after].contains(&&sha256_hex(content));
+    spot.settle(temporary, is_known)?;
     let (content, now) = read_whole(spot)?;
     let found = sha256_hex(&content);
-    // Cut short while writing into the file itself: what is there is neither, and is ours.
-    let torn = *in_place && open.after.is_none();
-    if found != *before && found != *after && !torn {
+    let is_torn = || {
+        let original = saved_content(run, saved, before);
+        original.is_ok_and(|original| is_torn(run, &open.step, &content, &original))
+    };
+    if !is_known(&content) && !is_torn() {
         let cause = format!(
             "it was changed after the run, and is left as it is; the original is kept as {}",
-            run.dir.shown(saved)
+            run.dir()?.shown(saved)
         );
         return Err(Error::new("restore", path, ErrorKind::Changed, cause));
     }
     if found != *before || !now.restores(attributes) {
         let original = saved_content(run, saved, before)?;
-        spot.replace(temporary, &original, attributes, true)?;
+        spot.replace(temporary, &content, &original, attributes, true)?;
         verify(spot, &original, attributes)?;
     }
     Ok(())
@@ -255,9 +258,9 @@ fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
 
 /// The kept original, proven to be what was saved.
 fn saved_content(run: &Run, saved: &str, sha256: &str) -> Result<Vec<u8>> {
-    let shown = run.dir.shown(saved);
-    let content = run
-        .dir
+    let dir = run.dir()?;
+    let shown = dir.shown(saved);
+    let content = dir
         .read(saved.as_bytes(), MAX_FILE)?
         .ok_or_else(|| Error::new("read", &shown, ErrorKind::NotFound, "it is gone"))?;
     if sha256_hex(&content) != sha256 {
@@ -285,7 +288,7 @@ fn undo_name(
 ) -> Result<()> {
     let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
     in_directory(root, run, open, &name.path, |spot| {
-        name::undo(spot, &run.dir, &temporary, name, left)
+        name::undo(spot, &run.dir()?, &temporary, name, left)
     })
 }
 

@@ -23,6 +23,7 @@ pub struct Wanted {
     pub units: BTreeMap<String, Vec<CheckId>>,
     pub services: BTreeMap<String, (bool, Vec<CheckId>)>,
     pub tools: Vec<Tool>,
+    pub dropped: BTreeMap<String, Vec<CheckId>>,
     pub erased: Vec<(CheckId, Erased)>,
 }
 
@@ -140,6 +141,7 @@ pub fn sort(edits: &[(CheckId, Edit)]) -> Result<Wanted, ComposeError> {
                 }
                 Entry::Occupied(mut known) => push_new(&mut known.get_mut().1, check),
             },
+            Edit::DropAccount { user } => push_new(wanted.dropped.entry(user).or_default(), check),
             Edit::Erase { targets } => erase(&mut wanted.erased, check, targets),
             Edit::KernelArguments { .. } => {}
         }

@@ -16,7 +16,7 @@ use crate::model::Severity;
 pub use fleet::{FleetArgs, FleetCommand, FleetFormat, FleetReportArgs};
 pub use output::{Color, Format, OutputArgs, ReportFormat};
 pub use scan::{ScanArgs, ScanFormat};
-pub use standing::{DaemonArgs, FirstBootArgs, StatusArgs};
+pub use standing::{AtShutdownArgs, DaemonArgs, FirstBootArgs, StatusArgs};
 pub use verify::VerifyArgs;
 
 const AFTER_HELP: &str = "\
@@ -89,6 +89,8 @@ pub enum Command {
     Dns(DnsArgs),
     /// On a clone, bring back what was parked for the disks that it has; on its source, do nothing
     Firstboot(FirstBootArgs),
+    /// At a power-off, take away what `prepare --at-shutdown` left for then
+    AtShutdown(AtShutdownArgs),
     /// Write down what the checks read of a guest, without its secrets, to be audited elsewhere
     Collect(CollectArgs),
     /// Keep the readiness of this machine current, and serve it over a unix socket
@@ -212,6 +214,9 @@ pub struct PrepareArgs {
     /// Do exactly what this reviewed plan says (made by `plan -o FILE`)
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
+    /// Take away for good only when the machine powers off: whoever is logged in stays so until then
+    #[arg(long, conflicts_with_all = ["root", "image", "state_dir"])]
+    pub at_shutdown: bool,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::args::{CaptureArgs, Cli};
-use super::change::{interrupt, refuse_obstacles, take};
+use super::change::{Phase2, interrupt, refuse_obstacles, take};
 use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
 use super::setup::{self, Choice};
@@ -25,8 +25,8 @@ pub fn run(cli: &Cli, args: &CaptureArgs) -> Outcome {
     let guest = setup::guest(None, policy())?;
     let interrupt = interrupt()?;
     let (_, plan) = make(&guest, &choice)?;
-    refuse_obstacles(&guest, &plan)?;
-    let mut prepared = take(&guest, &store, &plan, RunKind::Capture, &interrupt)?;
+    refuse_obstacles(&guest, &plan, Phase2::Now)?;
+    let mut prepared = take(&guest, &store, &plan, RunKind::Capture, Phase2::Now, &interrupt)?;
 
     // Whatever comes of it, what was prepared is rolled back.
     let ended = setup::guest(None, policy())

@@ -7,7 +7,8 @@ use super::plan::{refused, render_steps};
 use super::setup;
 use super::target::rollback_command;
 use crate::change::{
-    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, compose, execute, preflight,
+    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, arm, compose, execute, lockout,
+    preflight,
 };
 use crate::guest::Guest;
 use crate::model::{CheckId, Edit, Plan, Policy, Step};
@@ -47,12 +48,13 @@ pub fn carry_out(
 
     let guest = setup::guest(change.root, change.policy.clone())?;
     let plan = compose(&guest, "clone", &edits(&guest)?).map_err(refused)?;
-    refuse_obstacles(&guest, &plan)?;
+    refuse_obstacles(&guest, &plan, Phase2::Now)?;
     let style = setup::style(super::args::Color::Auto, false);
     sys::print(render_steps(&plan, style).as_bytes())?;
     ask(&plan, change.yes)?;
     let undone_by = rollback_command(change.root, None, change.state_dir);
-    let taken = take_asked(&guest, &store, &plan, RunKind::Command, &undone_by)?;
+    let kind = RunKind::Command;
+    let taken = take_asked(&guest, &store, &plan, kind, Phase2::Now, &undone_by)?;
     Ok(taken.map(|taken| taken.text))
 }
 
@@ -72,7 +74,10 @@ pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
         1 => " One of them cannot be undone.".to_owned(),
         n => format!(" {n} of them cannot be undone."),
     };
-    if yes || plan.steps.is_empty() || sys::ask(&format!("Take {}?{warning}", count(plan))) {
+    if yes
+        || plan.steps.is_empty()
+        || sys::ask(&format!("Take {}?{warning}", count(plan.steps.len())))
+    {
         return Ok(());
     }
     Err(Trouble::usage("nothing was changed"))
@@ -93,16 +98,27 @@ pub fn take_asked(
     store: &Store,
     plan: &Plan,
     kind: RunKind,
+    phase_2: Phase2,
     undone_by: &str,
 ) -> Result<Option<Taken>, Trouble> {
     if plan.steps.is_empty() {
         return Ok(None);
     }
-    let prepared = take(guest, store, plan, kind, &interrupt()?)?;
+    let prepared = take(guest, store, plan, kind, phase_2, &interrupt()?)?;
     let id = &prepared.run.header.id;
-    let phase_2 = plan.steps.iter().any(|step| step.phase == 2);
-    let what = if phase_2 { ", but for what was taken away for good" } else { "" };
-    let text = format!("{} done as run {id}; `{undone_by}` undoes it{what}", count(plan));
+    let lasting = plan.steps.iter().filter(|step| step.phase == 2).count();
+    let text = match (phase_2, lasting) {
+        (_, 0) => format!("{} done as run {id}; `{undone_by}` undoes it", count(plan.steps.len())),
+        (Phase2::Now, _) => format!(
+            "{} done as run {id}; `{undone_by}` undoes it, but for what was taken away for good",
+            count(plan.steps.len())
+        ),
+        (Phase2::AtShutdown, _) => format!(
+            "{} done as run {id}, {lasting} to be taken for good when this boot ends with a \
+             power-off; `{undone_by}` undoes the ones and calls the others off",
+            count(plan.steps.len() - lasting)
+        ),
+    };
     sys::say(&text);
     Ok(Some(Taken { text, is_whole: prepared.failures.is_empty() }))
 }
@@ -114,9 +130,21 @@ pub fn interrupt() -> Result<Interrupt, Trouble> {
     Ok(interrupt)
 }
 
+/// When phase 2 of a plan is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase2 {
+    /// After phase 1.
+    Now,
+    /// When the machine powers off.
+    AtShutdown,
+}
+
 /// Say what stands in the way, before anything is touched.
-pub fn refuse_obstacles(guest: &Guest, plan: &Plan) -> Result<(), Trouble> {
-    let obstacles = preflight(guest, plan)?;
+pub fn refuse_obstacles(guest: &Guest, plan: &Plan, phase_2: Phase2) -> Result<(), Trouble> {
+    let mut obstacles = preflight(guest, plan)?;
+    if phase_2 == Phase2::Now {
+        obstacles.extend(lockout(guest, plan)?);
+    }
     let Some(first) = obstacles.first() else { return Ok(()) };
     let exit = match first.kind {
         ObstacleKind::Busy => Exit::NotReady,
@@ -134,10 +162,15 @@ pub fn take(
     store: &Store,
     plan: &Plan,
     kind: RunKind,
+    phase_2: Phase2,
     interrupt: &Interrupt,
 ) -> Result<Prepared, Trouble> {
     let mut say = |step: &Step| sys::say(&format!("{}  {}", step.id, step.summary));
-    let prepared = execute(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
+    let take = match phase_2 {
+        Phase2::AtShutdown if plan.steps.iter().any(|step| step.phase == 2) => arm,
+        _ => execute,
+    };
+    let prepared = take(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
     for remark in &prepared.remarks {
         sys::say(remark);
     }
@@ -160,9 +193,9 @@ fn trouble(failure: Failure) -> Trouble {
     .hint(format!("mend what is named, then `guestprep rollback {}`", run.unwrap_or_default()))
 }
 
-/// A plan's steps, counted in words.
-fn count(plan: &Plan) -> String {
-    match plan.steps.len() {
+/// Steps, counted in words.
+fn count(steps: usize) -> String {
+    match steps {
         1 => "1 step".to_owned(),
         n => format!("{n} steps"),
     }

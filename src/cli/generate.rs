@@ -7,7 +7,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, GenerateArgs, Generated};
 use super::exit::{Exit, Outcome};
-use crate::catalog::{CHECKS, CheckSpec, PROFILES, QUESTIONS};
+use crate::catalog::{CHECKS, CheckSpec, PEERS, PROFILES, QUESTIONS};
 use crate::model::Category;
 use crate::sys;
 
@@ -118,10 +118,32 @@ fn catalogue() -> String {
         let by: Vec<String> = checks.chain(commands).collect();
         let _ = writeln!(out, "| {} | {} | {} |", question.asks, question.en, by.join(", "));
     }
+    peers(&mut out);
     for spec in CHECKS {
         section(&mut out, spec);
     }
     out
+}
+
+/// What others take away before an image is made, operation by operation.
+fn peers(out: &mut String) {
+    out.push_str(
+        "\n## What others do\n\n\
+         Every operation of the tools that clean a guest for an image: the check of ours that sees to the same, \
+         or why none does.\n",
+    );
+    for peer in PEERS {
+        let _ = writeln!(out, "\n**{}** ({})\n", peer.name, peer.source);
+        out.push_str("| operation | what it is about | here |\n|---|---|---|\n");
+        for operation in peer.operations {
+            let ids: Vec<String> =
+                operation.checks.iter().map(|id| format!("[{id}](#{id})")).collect();
+            let parts = [ids.join(", "), operation.note.to_owned()];
+            let parts = parts.iter().filter(|part| !part.is_empty());
+            let here = parts.map(String::as_str).collect::<Vec<_>>().join(". ");
+            let _ = writeln!(out, "| {} | {} | {here} |", operation.name, operation.does);
+        }
+    }
 }
 
 /// One check in full, under its id as the anchor.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::args::{Cli, PrepareArgs, RollbackArgs};
-use super::change::{ask, refuse_obstacles, take_asked};
+use super::change::{Phase2, ask, refuse_obstacles, take_asked};
 use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
 use super::prepare::{self, show};
@@ -86,8 +86,8 @@ pub fn prepare(
     let guest = Guest::image(&open, policy())?;
     let named = args.target.state_dir.as_ref().map(|_| state_dir.as_path());
     let undone_by = rollback_command(None, Some(&image), named);
-    let done = refuse_obstacles(&guest, &plan)
-        .and_then(|()| take_asked(&guest, &store, &plan, RunKind::Prepare, &undone_by))
+    let done = refuse_obstacles(&guest, &plan, Phase2::Now)
+        .and_then(|()| take_asked(&guest, &store, &plan, RunKind::Prepare, Phase2::Now, &undone_by))
         .inspect_err(|_| copy.iter().for_each(|copy| sys::remove_named(&partial(copy))))?;
     drop(guest);
     let guest = Guest::image(&open, policy())?;

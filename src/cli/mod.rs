@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod args;
+mod at_shutdown;
 mod audit;
 mod bundle;
 mod capture;
@@ -72,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Mitigations(args) => mitigations::run(&cli, args),
         Command::Swap(args) => swap::run(&cli, args),
         Command::Kdump(args) => kdump::run(&cli, args),
+        Command::AtShutdown(args) => at_shutdown::run(&cli, args),
         Command::Firstboot(args) => firstboot::run(&cli, args),
         Command::Fleet(args) => fleet::run(&cli, args),
         Command::Collect(args) => collect::run(&cli, args),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Cli, PrepareArgs, ReportFormat};
-use super::change::{Taken, ask, can_ask, refuse_obstacles, take_asked};
+use super::change::{Phase2, Taken, ask, can_ask, refuse_obstacles, take_asked};
 use super::deliver;
 use super::exit::{Exit, Outcome, Trouble};
 use super::image;
@@ -12,7 +12,7 @@ use super::setup::{self, Choice};
 use super::target::rollback_command;
 use crate::change::{RunKind, check_replay};
 use crate::engine;
-use crate::model::{Plan, Report};
+use crate::model::{CheckResult, Decision, Plan, RemedyKind, Report, VerdictName};
 use crate::sys;
 
 /// No plan is larger than this.
@@ -48,15 +48,35 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
             plan
         }
     };
-    refuse_obstacles(&guest, &plan)?;
+    let phase_2 = if args.at_shutdown { Phase2::AtShutdown } else { Phase2::Now };
+    refuse_obstacles(&guest, &plan, phase_2)?;
     ask(&plan, args.yes)?;
     let undone_by = rollback_command(root.as_deref(), None, state_dir.as_deref());
-    let done = take_asked(&guest, &store, &plan, RunKind::Prepare, &undone_by)?;
+    let kind = RunKind::Prepare;
+    let done = take_asked(&guest, &store, &plan, kind, phase_2, &undone_by)?;
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
     deliver(cli, args, output, &audit.report, done.as_ref())?;
+    if phase_2 == Phase2::AtShutdown && waits_for_power_off(&audit.report, &plan, &choice) {
+        sys::say("what keeps it from READY goes with the power-off");
+        return Ok(Exit::Done);
+    }
     Ok(ended(&audit.report, done.as_ref()))
+}
+
+/// Whether the steps that are left for the power-off take away all that is not ready.
+fn waits_for_power_off(report: &Report, plan: &Plan, choice: &Choice) -> bool {
+    let fail_on = choice.settings().fail_on;
+    let goes = |check: &CheckResult| {
+        plan.steps.iter().any(|step| step.phase == 2 && step.checks.contains(&check.id))
+    };
+    report.verdict == Decision::NotReady
+        && report.checks.iter().filter(|check| check.verdict == VerdictName::Fail).all(|check| {
+            let mut counting = check.findings.iter().filter(|found| found.severity >= fail_on);
+            counting.all(|found| goes(check) && found.remedy.kind == RemedyKind::Automatic)
+        })
+        && report.checks.iter().all(|check| check.verdict != VerdictName::Unknown)
 }
 
 /// Show a plan before it is asked for, unless standard output is for something else.

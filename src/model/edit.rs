@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteString, GuestPath};
+use super::{ByteString, GuestPath, NamePattern, PathPattern};
 
 /// One thing to change, said by what it means and not by bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -110,6 +110,12 @@ pub enum Edit {
         /// The unit's full name.
         unit: String,
     },
+    /// Take an account out of the files that know it, and its group where that is its own: phase 2,
+    /// as [`Edit::Erase`]. Its home and its mail are erased apart from it.
+    DropAccount {
+        /// Its name.
+        user: String,
+    },
     /// Take away for good what must not go with the image: phase 2, after everything that rollback
     /// can undo. What is not there is no fault.
     Erase {
@@ -155,6 +161,21 @@ impl Erasure {
             pattern.push(*byte);
         }
         Self::matching(pattern, how)
+    }
+
+    /// Whether a path is named, or lies below a directory that is named with all that is in it.
+    pub fn covers(&self, path: &GuestPath) -> bool {
+        let Some(pattern) = PathPattern::parse(self.path.as_bytes()) else { return false };
+        let names: Vec<&[u8]> =
+            path.as_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()).collect();
+        let excepted: Vec<NamePattern> =
+            self.except.iter().map(|name| NamePattern::parse(name.as_bytes())).collect();
+        (1..=names.len()).any(|length| {
+            let (above, below) = names.split_at(length);
+            pattern.is_match(above)
+                && (below.is_empty() || self.how.takes_trees())
+                && !below.iter().any(|name| excepted.iter().any(|e| e.is_match(name)))
+        })
     }
 }
 
@@ -226,4 +247,25 @@ pub struct MountRecord {
     pub id: u32,
     /// The id of the mount that it stands on.
     pub parent: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_erasure_covers() {
+        let key = GuestPath::from("/home/ann/.ssh/authorized_keys");
+        let covers = |pattern: &str, how, except: &[&str]| {
+            let except = except.iter().map(|name| ByteString::from(*name)).collect();
+            Erasure { except, ..Erasure::matching(pattern, how) }.covers(&key)
+        };
+        assert!(Erasure::of(&key, ErasureKind::RemoveFile).covers(&key));
+        assert!(covers("/home/*/.ssh/*", ErasureKind::RemoveFile, &[]));
+        assert!(covers("/home/ann", ErasureKind::Remove, &[]));
+        assert!(covers("/home/*/.ssh", ErasureKind::Contents, &["id_*"]));
+        assert!(!covers("/home/ann", ErasureKind::Remove, &["authorized_*"]));
+        assert!(!covers("/home/ann/.ssh", ErasureKind::RemoveFile, &[]));
+        assert!(!covers("/home/bob", ErasureKind::Remove, &[]));
+    }
 }

@@ -57,10 +57,29 @@ impl PathPattern {
         (!parts.is_empty() && parts.last() != Some(&Part::AnyDepth)).then_some(Self { parts })
     }
 
+    /// Whether it is true of a path, given by its names.
+    pub fn is_match(&self, names: &[&[u8]]) -> bool {
+        is_match(&self.parts, names)
+    }
+
     /// What each name has to be.
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
+}
+
+fn is_match(parts: &[Part], names: &[&[u8]]) -> bool {
+    let Some((part, parts)) = parts.split_first() else { return names.is_empty() };
+    if *part == Part::AnyDepth {
+        return (0..=names.len()).any(|skipped| is_match(parts, &names[skipped..]));
+    }
+    let Some((name, names)) = names.split_first() else { return false };
+    let is_true = match part {
+        Part::Name(wanted) => wanted == name,
+        Part::Like(pattern) => pattern.is_match(name),
+        Part::AnyDepth => true,
+    };
+    is_true && is_match(parts, names)
 }
 
 impl NamePattern {
@@ -221,6 +240,22 @@ mod tests {
         }
         let odd = PathPattern::parse(b"/a\\*/\xff").unwrap();
         assert_eq!(odd.parts(), [Part::Name(b"a*".to_vec()), Part::Name(b"\xff".to_vec())]);
+    }
+
+    #[test]
+    fn whole_paths() {
+        for (pattern, path, is_true) in [
+            ("/var/log/**/*.gz", "var log x.gz", true),
+            ("/var/log/**/*.gz", "var log a b x.gz", true),
+            ("/var/log/**/*.gz", "var log x", false),
+            ("/root/.ssh", "root .ssh", true),
+            ("/root/.ssh", "root .ssh id", false),
+            ("/home/*/x", "home x", false),
+        ] {
+            let names: Vec<&[u8]> = path.split(' ').map(str::as_bytes).collect();
+            let pattern = PathPattern::parse(pattern.as_bytes()).unwrap();
+            assert_eq!(pattern.is_match(&names), is_true, "{pattern:?} {path}");
+        }
     }
 
     /// The same as a regular expression.

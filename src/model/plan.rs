@@ -120,6 +120,11 @@ pub enum Action {
         /// Patterns, looked up when the step is taken.
         targets: Vec<Erasure>,
     },
+    /// Take an account out of passwd, shadow, group, gshadow, subuid and subgid. Phase 2.
+    DropAccount {
+        /// Its name.
+        user: String,
+    },
     /// Run one of the guest's own tools.
     Run {
         /// The program and its arguments.
@@ -177,12 +182,17 @@ pub enum Action {
 }
 
 impl Action {
-    /// What the action takes away for good: the steps of phase 2 do nothing else.
+    /// The files that the action takes away for good.
     pub fn erases(&self) -> &[Erasure] {
         match self {
             Action::Remove { targets } | Action::Truncate { targets } => targets,
             _ => &[],
         }
+    }
+
+    /// Whether nothing can undo it: it is of phase 2.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self, Action::DropAccount { .. }) || !self.erases().is_empty()
     }
 
     /// The word that plans and journals use.
@@ -193,6 +203,7 @@ impl Action {
             Action::MakeDir => "make-dir",
             Action::Remove { .. } => "remove",
             Action::Truncate { .. } => "truncate",
+            Action::DropAccount { .. } => "drop-account",
             Action::Run { .. } => "run",
             Action::SetFlags { .. } => "set-flags",
             Action::Unmount { .. } => "unmount",

@@ -4,6 +4,7 @@
 //! A guest's text is bytes, not UTF-8. A module that reads an editable file is lossless: `print(parse(x)) == x` for
 //! every byte string, so that an edit of one line changes that line and nothing else.
 
+pub mod account_files;
 pub mod apt_sources;
 pub mod archive;
 pub mod base64;
@@ -59,6 +60,7 @@ pub mod timespan;
 pub mod unit;
 pub mod unit_name;
 pub mod upstart_job;
+pub mod utmp;
 pub mod version;
 pub mod window;
 pub mod yaml;

@@ -24,13 +24,20 @@ impl Dir {
         Self { fd, path }
     }
 
-    /// Open a directory of this machine that the operator named, making it and its parents.
+    /// Open a directory of this machine that the operator named, making it and its parents. The
+    /// disk has those that are new.
     ///
     /// # Errors
     /// What the system says.
     pub fn create_on_host(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
+        let is_new = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+        let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
         std::fs::create_dir_all(path).map_err(|e| Error::io("make", &shown, &e))?;
+        for parent in new.iter().filter_map(|dir| dir.parent()) {
+            let here = parent.as_os_str().is_empty();
+            Self::open_on_host(if here { Path::new(".") } else { parent })?.sync()?;
+        }
         Self::open_on_host(path)
     }
 

@@ -17,6 +17,7 @@ mod contents;
 mod devices;
 mod dir;
 mod error;
+mod exchange;
 mod files;
 mod host;
 mod image;

@@ -77,7 +77,8 @@ impl<'a> RootMut<'a> {
         }
         let parent = self.make_dirs(&path.parent())?;
         match rustix::fs::mkdirat(parent.fd(), path.name(), Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => parent.sync()?,
+            Err(Errno::EXIST) => {}
             Err(e) => return Err(Error::errno("make", path, e)),
         }
         // What leads nowhere: a link to nothing, which was in the way of the new directory.
@@ -156,31 +157,35 @@ impl Spot {
         self.dir.read(&self.name, MAX_FILE)
     }
 
-    /// Replace the file's content, keeping what it is. `temporary` is the name of the new file
-    /// until it takes the old one's; `like` says what it shall be, and its times where `times`.
+    /// Replace the file's content, which was `read`, keeping what it is. `temporary` is the name of
+    /// the new file until it takes the old one's; `like` says what it shall be, and its times where
+    /// `times`.
     ///
     /// # Errors
-    /// What the system says; the old file is untouched then, unless the content had to be written
-    /// in place.
+    /// [`ErrorKind::Changed`] when it is no more what was read, and what the system says; the old
+    /// file is untouched then, unless the content had to be written in place.
     pub fn replace(
         &self,
         temporary: &str,
+        read: &[u8],
         content: &[u8],
         like: &Attributes,
         times: bool,
     ) -> Result<Written> {
-        let result = self.replace_unexplained(temporary, content, like, times);
+        let result = self.replace_unexplained(temporary, read, content, like, times);
         result.map_err(|e| self.explain(e))
     }
 
     fn replace_unexplained(
         &self,
         temporary: &str,
+        read: &[u8],
         content: &[u8],
         like: &Attributes,
         times: bool,
     ) -> Result<Written> {
         if self.dir.lstat(&self.name)?.is_some_and(|now| now.links > 1) {
+            self.still_has(read)?;
             self.write_in_place(content, like, times)?;
             return Ok(Written::InPlace);
         }
@@ -188,7 +193,7 @@ impl Spot {
         self.dir.remove(temporary.as_bytes())?;
         let result = self
             .write_temporary(temporary, content, like, times)
-            .and_then(|()| self.rename_over(temporary));
+            .and_then(|()| self.take_place(temporary, content, read));
         match result {
             Ok(()) => {
                 self.dir.sync()?;
@@ -198,6 +203,7 @@ impl Spot {
                 let cleaned = self.dir.remove(temporary.as_bytes());
                 // EBUSY: the name is a mount point, as /etc/resolv.conf is in a container.
                 if error.kind() == ErrorKind::Busy {
+                    self.still_has(read)?;
                     self.write_in_place(content, like, times)?;
                     return Ok(Written::InPlace);
                 }
@@ -322,7 +328,8 @@ impl Spot {
         let mut flags = rustix::fs::ioctl_getflags(&file).map_err(fail)?;
         flags.set(IFlags::IMMUTABLE, wanted.immutable);
         flags.set(IFlags::APPEND, wanted.append_only);
-        rustix::fs::ioctl_setflags(&file, flags).map_err(fail)
+        rustix::fs::ioctl_setflags(&file, flags).map_err(fail)?;
+        file.sync_all().map_err(|e| Error::io("set the flags of", &self.path, &e))
     }
 
     /// Make a file that was not there, owned by root, and wait until the disk has it.
@@ -356,7 +363,11 @@ impl Spot {
             .and_then(|()| {
                 // Whatever the umask.
                 let flags = AtFlags::empty();
-                rustix::fs::chmodat(self.dir.fd(), self.name.as_slice(), mode, flags)
+                rustix::fs::chmodat(self.dir.fd(), self.name.as_slice(), mode, flags)?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let made =
+                    rustix::fs::openat(self.dir.fd(), self.name.as_slice(), flags, Mode::empty())?;
+                rustix::fs::fsync(made)
             })
             .map_err(|e| Error::errno("make", &self.path, e))?;
         self.dir.sync()
@@ -450,7 +461,8 @@ impl Spot {
         rustix::fs::chownat(&fd, name, owner, group, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         let times = timestamps(like.accessed, like.modified);
         rustix::fs::utimensat(&fd, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
-        self.dir.sync()
+        // A link cannot be opened and synced by itself, and its directory's names are not its times.
+        rustix::fs::syncfs(&fd).map_err(fail)
     }
 
     /// Where the link points; `None` when there is no such name or it is no link.
@@ -529,7 +541,9 @@ impl Dir {
     /// What the system says.
     pub fn set_times(&self, accessed: Time, modified: Time) -> Result<()> {
         rustix::fs::futimens(self.fd(), &timestamps(accessed, modified))
-            .map_err(|e| Error::errno("set the times of", self.path(), e))
+            .map_err(|e| Error::errno("set the times of", self.path(), e))?;
+        // A journal on another disk would otherwise be ahead of this one.
+        self.sync()
     }
 }
 

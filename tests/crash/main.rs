@@ -18,7 +18,12 @@ mod common {
     pub mod state;
 }
 
+mod erased;
+mod every;
 mod live;
+mod power;
 mod refused;
 mod subject;
+mod together;
 mod tree;
+mod years;

@@ -11,7 +11,7 @@ const FROM_THEN_ON: [Fault; 2] = [Fault::Always("ENOSPC"), Fault::Always("EIO")]
 
 fn refused(victim: &str, faults: &[Fault]) {
     let Some(fixture) = tree() else { return };
-    let subject = Subject::Tree(&fixture);
+    let subject = Subject::Tree(&fixture.root, None);
     let states = States::of(&subject);
     let times: usize =
         CALLS.iter().map(|call| refuse_everywhere(&subject, &states, victim, call, faults)).sum();

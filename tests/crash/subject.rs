@@ -1,19 +1,20 @@
 //! What is killed and refused: a guest, the command under strace, and what must hold afterwards.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::command::Done;
-use crate::common::fixture::Fixture;
 use crate::common::live::Live;
 use crate::common::state::{self, assert_same};
 
 /// The calls by which guestprep changes files, its own journal's among them.
-pub const CALLS: [&str; 12] = [
+pub const CALLS: [&str; 14] = [
     "fchownat",
     "write",
     "fsync",
     "renameat",
+    "renameat2",
+    "ftruncate",
     "unlinkat",
     "mkdirat",
     "symlinkat",
@@ -29,8 +30,8 @@ const MOST: usize = 500;
 
 /// A guest that guestprep is run on.
 pub enum Subject<'a> {
-    /// A tree, by `--root`.
-    Tree(&'a Fixture),
+    /// A tree, by `--root`; its journal where `--state-dir` says.
+    Tree(&'a Path, Option<&'a Path>),
     /// A running guest.
     Live(&'a Live),
 }
@@ -49,15 +50,22 @@ pub enum Fault {
 impl Subject<'_> {
     fn root(&self) -> &Path {
         match self {
-            Subject::Tree(fixture) => &fixture.root,
+            Subject::Tree(root, _) => root,
             Subject::Live(live) => &live.root,
+        }
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        match self {
+            Subject::Tree(_, Some(dir)) => dir.to_path_buf(),
+            _ => self.root().join("var/lib/guestprep"),
         }
     }
 
     /// Everything that rollback has to give back.
     pub fn state(&self) -> String {
         match self {
-            Subject::Tree(fixture) => state::tree(&fixture.root),
+            Subject::Tree(root, _) => state::tree(root),
             Subject::Live(live) => live.state(),
         }
     }
@@ -83,24 +91,27 @@ impl Subject<'_> {
         (done, log.contains("(INJECTED)") || log.contains("+++ killed by SIGKILL"))
     }
 
-    fn wrapped(&self, wrapper: &[&str], args: &[&str]) -> Done {
+    pub fn wrapped(&self, wrapper: &[&str], args: &[&str]) -> Done {
         let root = self.root().to_str().expect("UTF-8");
-        let argv: Vec<&str> = match self {
-            Subject::Tree(_) => {
-                [wrapper, &[env!("CARGO_BIN_EXE_guestprep")], args, &["--root", root]].concat()
+        let argv: Vec<String> = match self {
+            Subject::Tree(..) => {
+                let state_dir = self.state_dir();
+                let target = ["--root", root, "--state-dir", state_dir.to_str().expect("UTF-8")];
+                let target = if state_dir.starts_with(root) { &target[..2] } else { &target[..] };
+                owned(&[wrapper, &[env!("CARGO_BIN_EXE_guestprep")], args, target])
             }
             Subject::Live(_) => {
-                [wrapper, &["chroot", root, crate::common::live::GUESTPREP], args].concat()
+                owned(&[wrapper, &["chroot", root, crate::common::live::GUESTPREP], args])
             }
         };
-        let mut command = Command::new(argv[0]);
+        let mut command = Command::new(&argv[0]);
         command.args(&argv[1..]).env("LC_ALL", "C");
         Done::of(command.output().expect("guestprep"))
     }
 
     /// Forget all runs, so that the next does not read them.
     pub fn forget(&self) {
-        let _ = std::fs::remove_dir_all(self.root().join("var/lib/guestprep/runs"));
+        let _ = std::fs::remove_dir_all(self.state_dir().join("runs"));
     }
 
     /// Nothing that guestprep needs for a moment may be left.
@@ -110,6 +121,10 @@ impl Subject<'_> {
         let left = state.lines().find(|line| line.contains("/.guestprep-"));
         assert!(left.is_none(), "{at}: {left:?} is left");
     }
+}
+
+fn owned(argv: &[&[&str]]) -> Vec<String> {
+    argv.iter().flat_map(|words| words.iter().map(|word| (*word).to_owned())).collect()
 }
 
 /// A state without the times, which a second `prepare` cannot repeat.
@@ -133,8 +148,13 @@ pub struct States {
 impl States {
     /// Prepare and roll back once, to see both.
     pub fn of(subject: &Subject) -> Self {
+        Self::by(subject, &["prepare", "--yes"])
+    }
+
+    /// As [`States::of`], with the command that prepares.
+    pub fn by(subject: &Subject, prepare: &[&str]) -> Self {
         let before = subject.state();
-        subject.guestprep(&["prepare", "--yes"]).exits(0);
+        subject.guestprep(prepare).exits(0);
         let after = without_times(&subject.state());
         subject.guestprep(&["rollback", "--yes"]).exits(0);
         assert_same(&before, &subject.state(), "a rollback without fault");

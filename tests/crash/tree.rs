@@ -11,15 +11,8 @@ use crate::subject::{CALLS, States, Subject, kill_everywhere};
 /// lose, two units are masked, where a file of the name stands and where a link does, and a file
 /// is removed.
 pub fn tree() -> Option<Fixture> {
-    if !rustix::process::geteuid().is_root() {
-        left_out("changing a tree needs root");
+    if !may_be_tried() {
         return None;
-    }
-    for tool in ["strace", "setfattr"] {
-        if std::process::Command::new(tool).arg("--version").output().is_err() {
-            left_out(&format!("there is no {tool}"));
-            return None;
-        }
     }
     let fixture = Fixture::distro("debian-12");
     let etc = fixture.root.join("etc");
@@ -42,6 +35,8 @@ pub fn tree() -> Option<Fixture> {
     for name in ["mnt.mount", "multi-user.target.wants/mnt.mount"] {
         symlink("/opt/units/mnt.mount", units.join(name)).expect("a link");
     }
+    // A file of two names, which is written in place: it has to stay one file.
+    fs::hard_link(etc.join("crypttab"), etc.join("crypttab.kept")).expect("a link");
     // A name that goes.
     fs::write(etc.join("cloud/cloud-init.disabled"), "by hand\n").expect("a file");
     let fstab = etc.join("fstab");
@@ -50,9 +45,24 @@ pub fn tree() -> Option<Fixture> {
     Some(fixture)
 }
 
+/// Whether this machine has what that takes; what it has not is said.
+pub fn may_be_tried() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        left_out("changing a tree needs root");
+        return false;
+    }
+    for tool in ["strace", "setfattr"] {
+        if std::process::Command::new(tool).arg("--version").output().is_err() {
+            left_out(&format!("there is no {tool}"));
+            return false;
+        }
+    }
+    true
+}
+
 fn killed(victim: &str) {
     let Some(fixture) = tree() else { return };
-    let subject = Subject::Tree(&fixture);
+    let subject = Subject::Tree(&fixture.root, None);
     let states = States::of(&subject);
     let mut times = 0;
     for call in CALLS {

@@ -34,6 +34,18 @@ pub struct FirstBootArgs {
     pub format: Format,
 }
 
+const AT_SHUTDOWN_HELP: &str = "\
+Meant for guestprep-at-shutdown.service and its like, which `guestprep prepare --at-shutdown` starts.
+
+Where this boot ends with a power-off, phase 2 of every run that was armed in it is taken: histories,
+logs, keys, ids. Where it ends otherwise nothing is taken, and the run says so (`guestprep runs`); so
+does one whose machine lost its power. `guestprep rollback` calls it off before.";
+
+/// `at-shutdown`.
+#[derive(Debug, Args)]
+#[command(after_help = AT_SHUTDOWN_HELP)]
+pub struct AtShutdownArgs {}
+
 /// `daemon`.
 #[derive(Debug, Args)]
 pub struct DaemonArgs {

@@ -1,6 +1,7 @@
 //! Taking away what patterns name.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -55,6 +56,8 @@ struct Erasing<'a> {
     done: Erased,
     taken: u64,
     held: &'a Held,
+    /// A directory of every filesystem that names were taken away from, by device number.
+    touched: BTreeMap<u64, OwnedFd>,
 }
 
 /// Take away what patterns name. What fails is told, and the rest done.
@@ -64,8 +67,10 @@ pub(in crate::sys) fn erase(
     reach: &Reach,
     held: &Held,
 ) -> Result<Erased> {
-    let hand = Erasing { done: Erased::default(), taken: 0, held };
-    Ok(walk(&Mounted::new(root), &[erasures], reach, hand)?.done)
+    let hand = Erasing { done: Erased::default(), taken: 0, held, touched: BTreeMap::new() };
+    let mut hand = walk(&Mounted::new(root), &[erasures], reach, hand)?;
+    hand.sync();
+    Ok(hand.done)
 }
 
 impl<'a> Hand<Mounted<'a>> for Erasing<'_> {
@@ -81,6 +86,7 @@ impl<'a> Hand<Mounted<'a>> for Erasing<'_> {
         match result {
             Ok(Done::Gone) => {
                 self.taken += 1;
+                self.touch(at);
                 self.count(about);
             }
             Ok(Done::Written) => self.count(about),
@@ -91,7 +97,10 @@ impl<'a> Hand<Mounted<'a>> for Erasing<'_> {
 
     fn directory(&mut self, _: &Target, at: &OwnedFd, name: &[u8], path: &[u8]) {
         match rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR) {
-            Ok(()) => self.taken += 1,
+            Ok(()) => {
+                self.taken += 1;
+                self.touch(at);
+            }
             // Something in it was left, or is new.
             Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => {}
             Err(e) => {
@@ -110,6 +119,25 @@ impl<'a> Hand<Mounted<'a>> for Erasing<'_> {
 }
 
 impl Erasing<'_> {
+    fn touch(&mut self, at: &OwnedFd) {
+        let Ok(about) = rustix::fs::fstat(at) else { return };
+        if let Entry::Vacant(entry) = self.touched.entry(about.st_dev)
+            && let Ok(directory) = at.try_clone()
+        {
+            entry.insert(directory);
+        }
+    }
+
+    /// Wait until the disks have it: a step is noted as done once, and what a power failure brought
+    /// back would go with the image. Once for each filesystem, not for each directory.
+    fn sync(&mut self) {
+        for directory in std::mem::take(&mut self.touched).into_values() {
+            if let Err(error) = rustix::fs::syncfs(directory) {
+                self.fail(Error::errno("sync", "what was removed", error));
+            }
+        }
+    }
+
     fn count(&mut self, about: &About) {
         if about.kind == Kind::Regular && about.size > 0 {
             self.done.files += 1;

@@ -1,0 +1,232 @@
+//! Every system call of every kind, each with every fault.
+//!
+//! One run under strace lists the calls; then each of them is the place of a fault, and the next
+//! command has to make the guest whole. `EVERY_CALL=1` tries all of them; without it a sample is
+//! tried, the same at every run, with the faults in turn.
+
+use std::collections::BTreeMap;
+
+use crate::common::command::Done;
+use crate::common::state::assert_same;
+use crate::subject::{Fault, States, Subject, without_times};
+use crate::tree::tree;
+
+/// A kill, a broken disk, a full one, and a signal that comes while the call waits.
+const FAULTS: [Fault; 4] =
+    [Fault::Kill, Fault::Once("EIO"), Fault::Once("ENOSPC"), Fault::Once("EINTR")];
+
+/// How many points a sample has.
+const SAMPLE: usize = 60;
+
+/// Calls that always succeed, which a program may rely on.
+const CANNOT_FAIL: [&str; 5] = ["exit_group", "geteuid", "getpid", "getppid", "gettid"];
+
+/// More failures than a person reads.
+const MOST_SHOWN: usize = 20;
+
+/// What is prepared: every kind of step that a tree has. Few checks, so that the calls that matter
+/// are not lost among those that read the rest of the guest.
+pub const PREPARE: [&str; 10] = [
+    "prepare",
+    "--yes",
+    "--check",
+    "fstab-data-disk",
+    "--check",
+    "crypttab-data-disk",
+    "--check",
+    "mount-unit-data-disk",
+    "--check",
+    "cloud-init-broken",
+];
+
+/// A system call of a command: the Nth of its name.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its name.
+    pub call: String,
+    /// Which of that name, from 1.
+    pub number: usize,
+}
+
+/// Whether all points are to be tried.
+pub fn all() -> bool {
+    std::env::var_os("EVERY_CALL").is_some()
+}
+
+/// The system calls that guestprep makes from its first thread, in order.
+pub fn points(subject: &Subject, args: &[&str]) -> Vec<Point> {
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let path = log.path().to_str().expect("UTF-8");
+    subject.wrapped(&["strace", "-f", "-qq", "-o", path], args);
+    let text = std::fs::read_to_string(path).expect("what strace saw");
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut points = Vec::new();
+    let first = text.split(' ').next().unwrap_or_default();
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix(first) else { continue };
+        let Some((call, _)) = rest.trim_start().split_once('(') else { continue };
+        // `<... read resumed>` and `--- SIGCHLD {...}` begin no call.
+        if !call.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            continue;
+        }
+        if CANNOT_FAIL.contains(&call) {
+            continue;
+        }
+        let number = counts.entry(call).or_default();
+        *number += 1;
+        // What comes before guestprep itself: strace's own start of it, and chroot(8).
+        if call == "execve" {
+            points.clear();
+            continue;
+        }
+        points.push(Point { call: call.to_owned(), number: *number });
+    }
+    assert!(points.len() > 100, "strace saw {} calls: {text}", points.len());
+    points
+}
+
+/// What is tried: all points with all faults, or a sample.
+pub fn trials(points: &[Point], faults: &[Fault], sample: usize) -> Vec<(Point, Fault)> {
+    if all() {
+        let each =
+            |point: &Point| -> Vec<_> { faults.iter().map(|f| (point.clone(), *f)).collect() };
+        return points.iter().flat_map(each).collect();
+    }
+    let count = sample.min(points.len());
+    (0..count)
+        .map(|at| (points[at * points.len() / count].clone(), faults[at % faults.len()]))
+        .collect()
+}
+
+/// Run trials, print how many and what failed, and fail if any did.
+pub fn report(
+    title: &str,
+    points: usize,
+    trials: Vec<(Point, Fault)>,
+    mut trial: impl FnMut(&Point, Fault, usize) -> Result<(), String>,
+) {
+    let count = trials.len();
+    let mut failures = Vec::new();
+    for (at, (point, fault)) in trials.into_iter().enumerate() {
+        if let Err(why) = trial(&point, fault, at) {
+            failures.push(format!("{fault:?} at {} {}: {why}", point.call, point.number));
+        }
+        if failures.len() == MOST_SHOWN {
+            break;
+        }
+    }
+    println!("{title}: {points} calls, {count} faults tried, {} failures", failures.len());
+    assert!(failures.is_empty(), "{title}:\n{}", failures.join("\n"));
+}
+
+/// What must hold after a command that met a fault, and after the next one.
+pub fn judge(
+    subject: &Subject,
+    states: &States,
+    victim: &str,
+    done: &Done,
+    at: usize,
+) -> Result<(), String> {
+    let which = |state: &str| {
+        if state == states.before {
+            Ok("before")
+        } else if without_times(state) == states.after {
+            Ok("after")
+        } else {
+            Err(format!("neither before nor after:\n{}", difference(&states.before, state)))
+        }
+    };
+    let said = || format!("it says {}: {}", done.code, done.err);
+    // Rust's own start aborts where it gets no stack for signals: as good as a kill.
+    let is_runtime = done.code == 134 && done.err.contains("fatal runtime error: initialization");
+    if !is_runtime && (done.code == 101 || done.err.contains("panicked")) {
+        return Err(said());
+    }
+    // Something could not be read, so that less was prepared; its report says what is left to do.
+    let is_less = victim == "prepare"
+        && (matches!(done.code, 1 | 3) || done.code == 0 && !done.out.contains("failed 0"));
+    // What it says of the guest has to be so. Other codes say nothing of it.
+    let promised = match (victim, done.code) {
+        ("prepare", 0) if is_less => None,
+        ("prepare", 0) | ("rollback", 4) => Some("after"),
+        ("rollback", 0) | ("prepare", 4) => Some("before"),
+        _ => None,
+    };
+    if let Some(promised) = promised {
+        let is = which(&subject.state())?;
+        if is != promised {
+            return Err(format!("{}, and the guest is as {is}", said()));
+        }
+    }
+    // The next command, whichever it is; `rollback`, where there is something that only that ends.
+    let next: &[&str] = match at % 3 {
+        _ if is_less || done.code == 5 => &["rollback", "--yes"],
+        0 => &["runs"],
+        1 => &PREPARE,
+        _ => &["rollback", "--yes"],
+    };
+    let answer = subject.guestprep(next);
+    let is = which(&subject.state())
+        .map_err(|why| format!("{}; then {next:?}: {answer:?}: {why}", said()))?;
+    let wanted = match (next[0], is) {
+        ("prepare", is) => is == "after",
+        ("rollback", is) => is == "before",
+        _ => true,
+    };
+    if !wanted || (answer.code != 0 && !(next[0] == "rollback" && answer.code == 2)) {
+        return Err(format!("{}; then {next:?} leaves it as {is}: {answer:?}", said()));
+    }
+    subject.assert_no_temporary(&said());
+    // One run after another: 2 says that there is none left. A fault may have parted one in two.
+    let undone =
+        (0..3).map(|_| subject.guestprep(&["rollback", "--yes"])).find(|done| done.code != 0);
+    if subject.state() != states.before || undone.as_ref().is_none_or(|done| done.code != 2) {
+        let difference = difference(&states.before, &subject.state());
+        return Err(format!("{}; rollback: {undone:?}\n{difference}", said()));
+    }
+    subject.forget();
+    Ok(())
+}
+
+fn difference(before: &str, now: &str) -> String {
+    similar::TextDiff::from_lines(before, now).unified_diff().context_radius(0).to_string()
+}
+
+fn every_call(victim: &str) {
+    let Some(mut fixture) = tree() else { return };
+    let mut states = States::by(&Subject::Tree(&fixture.root, None), &PREPARE);
+    let args: &[&str] = if victim == "prepare" { &PREPARE } else { &["rollback", "--yes"] };
+    let prepare = |subject: &Subject| {
+        if victim == "rollback" {
+            subject.guestprep(&PREPARE).exits(0);
+        }
+    };
+    let subject = Subject::Tree(&fixture.root, None);
+    prepare(&subject);
+    let points = points(&subject, args);
+    subject.guestprep(&["rollback", "--yes"]);
+    subject.forget();
+    assert_same(&states.before, &subject.state(), "after the calls were listed");
+
+    report(victim, points.len(), trials(&points, &FAULTS, SAMPLE), |point, fault, at| {
+        let subject = Subject::Tree(&fixture.root, None);
+        prepare(&subject);
+        let (done, _) = subject.faulty(args, &point.call, fault, point.number);
+        let judged = judge(&subject, &states, victim, &done, at);
+        if judged.is_err() {
+            fixture = tree().expect("there was one before");
+            states = States::by(&Subject::Tree(&fixture.root, None), &PREPARE);
+        }
+        judged
+    });
+}
+
+#[test]
+fn prepare_with_a_fault_at_every_call() {
+    every_call("prepare");
+}
+
+#[test]
+fn rollback_with_a_fault_at_every_call() {
+    every_call("rollback");
+}
