@@ -107,3 +107,40 @@ fn the_packer_example_is_hcl() {
     let done = Command::new(python).args(["-c", READ_HCL]).arg(example).output().unwrap();
     Done::of(done).exits(0);
 }
+
+/// The text without the block that begins so; it ends with the brace that stands as far in.
+fn without_block(text: &str, begin: &str, end: &str) -> String {
+    let (before, block) = text.split_once(begin).expect("the block");
+    let (_, after) = block.split_once(end).expect("its end");
+    [before, after].concat()
+}
+
+#[test]
+fn packer_itself_finds_the_example_valid() {
+    if !Path::new("/usr/bin/packer").exists() {
+        return left_out("there is no packer");
+    }
+    let example = std::fs::read_to_string(packaging("packer/guestprep.pkr.hcl")).unwrap();
+    // Debian's packer is of before plugins were fetched (1.7) and has this builder in itself.
+    let example = without_block(&example, "packer {", "\n}\n");
+    let example = without_block(&example, "  error-cleanup-provisioner", "\n  }\n");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guestprep.pkr.hcl"), &example).unwrap();
+    std::fs::write(folder.path().join("program"), "").unwrap();
+    let validate = || {
+        Command::new("/usr/bin/packer")
+            .args(["validate", "-var", "guestprep=program", "."])
+            .current_dir(folder.path())
+            .envs(["CHECKPOINT_DISABLE", "PACKER_NO_COLOR"].map(|name| (name, "1")))
+            .envs([("HOME", folder.path()), ("PACKER_CONFIG_DIR", folder.path())])
+            // It asks for the account's key, and nobody by it.
+            .envs(["ALICLOUD_ACCESS_KEY", "ALICLOUD_SECRET_KEY"].map(|name| (name, "none")))
+            .env("ALICLOUD_REGION", "cn-hangzhou")
+            .output()
+            .unwrap()
+    };
+    Done::of(validate()).exits(0);
+    let misspelt = example.replace("valid_exit_codes", "valid_exit_code");
+    std::fs::write(folder.path().join("guestprep.pkr.hcl"), misspelt).unwrap();
+    Done::of(validate()).exits(1);
+}
