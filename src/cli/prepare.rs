@@ -10,8 +10,9 @@ use super::image;
 use super::plan::{make, render};
 use super::setup::{self, Choice};
 use super::target::rollback_command;
-use crate::change::{RunKind, check_replay};
+use crate::change::{RunKind, check_replay, returned};
 use crate::engine;
+use crate::guest::Guest;
 use crate::model::{CheckResult, Decision, Plan, RemedyKind, Report, VerdictName};
 use crate::sys;
 
@@ -57,12 +58,24 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
 
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
+    if phase_2 == Phase2::Now {
+        say_returned(&guest, &plan);
+    }
     deliver(cli, args, output, &audit.report, done.as_ref())?;
     if phase_2 == Phase2::AtShutdown && waits_for_power_off(&audit.report, &plan, &choice) {
         sys::say("what keeps it from READY goes with the power-off");
         return Ok(Exit::Done);
     }
     Ok(ended(&audit.report, done.as_ref()))
+}
+
+/// Say what came back, after everything else has looked: the report has it as a finding, without
+/// who wrote it.
+fn say_returned(guest: &Guest, plan: &Plan) {
+    match returned(guest, plan) {
+        Ok(all) => all.iter().for_each(|one| sys::say(&one.to_string())),
+        Err(error) => sys::say(&format!("what came back is not known: {error}")),
+    }
 }
 
 /// Whether the steps that are left for the power-off take away all that is not ready.

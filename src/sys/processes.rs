@@ -1,10 +1,11 @@
-//! Who keeps a filesystem busy.
+//! Who keeps a filesystem busy, and who has a file open.
 //!
 //! Asked only when something is about to be unmounted or would not be: for every process, its
 //! working directory, root, executable, open files and mappings, by the mount that they lie on, so
-//! that deleted files are seen too.
+//! that deleted files are seen too. And when a file that was taken away is there again.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-use crate::model::ByteString;
+use crate::model::{ByteString, GuestPath};
 
 /// A process that keeps a filesystem busy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,57 @@ impl Holder {
     }
 }
 
+/// A process that has a file open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opener {
+    /// Its process id.
+    pub pid: u32,
+    /// Its command line, or its name in brackets where it has none.
+    pub command: String,
+    /// The unit that systemd runs it in, or the scope of its session.
+    pub unit: Option<String>,
+}
+
+impl fmt::Display for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} ({})", self.pid, self.command)?;
+        self.unit.as_ref().map_or(Ok(()), |unit| write!(f, " of {unit}"))
+    }
+}
+
+impl Opener {
+    /// For each of the paths, every process of this machine, but this one, that has it open by that
+    /// name. A process that ends meanwhile, or that may not be looked into, is passed over.
+    pub fn of_files(paths: &[GuestPath]) -> Vec<Vec<Opener>> {
+        let mut openers = vec![Vec::new(); paths.len()];
+        for pid in pids() {
+            let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+            let open: BTreeSet<PathBuf> = entries
+                .flatten()
+                .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+                .collect();
+            for (path, openers) in paths.iter().zip(&mut openers) {
+                if open.contains(Path::new(OsStr::from_bytes(path.as_bytes()))) {
+                    openers.push(Self { pid, command: command(pid), unit: unit(pid) });
+                }
+            }
+        }
+        openers
+    }
+}
+
+fn unit(pid: u32) -> Option<String> {
+    unit_in(&std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
+/// The unit in /proc/PID/cgroup (cgroups(7)): systemd names a control group by it.
+fn unit_in(text: &str) -> Option<String> {
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut names = paths.flat_map(|path| path.rsplit('/'));
+    let is_unit = |name: &&str| name.ends_with(".service") || name.ends_with(".scope");
+    names.find(is_unit).map(str::to_owned)
+}
+
 fn pids() -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let own = std::process::id();
@@ -154,4 +206,42 @@ fn command(pid: u32) -> String {
     // A command line can be megabytes long and hold control characters.
     let text: String = text.chars().take(120).collect();
     ByteString::from(text.as_str()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_told_by_its_control_group() {
+        for (text, unit) in [
+            ("0::/system.slice/rsyslog.service\n", Some("rsyslog.service")),
+            ("0::/system.slice/docker.service/init\n", Some("docker.service")),
+            (
+                "12:pids:/\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n",
+                Some("session-3.scope"),
+            ),
+            ("0::/\n", None),
+            ("", None),
+        ] {
+            assert_eq!(unit_in(text).as_deref(), unit, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_a_file_open_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let paths = ["held", "free"].map(|name| folder.join(name));
+        let held = std::fs::File::create(&paths[0]).unwrap();
+        std::fs::write(&paths[1], "").unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").stdin(held).spawn().unwrap();
+        let paths = paths.map(|path| GuestPath::new(path.as_os_str().as_bytes()));
+        let openers = Opener::of_files(&paths);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(openers[0].iter().map(|one| one.pid).collect::<Vec<_>>(), [child.id()]);
+        assert!(openers[0][0].to_string().contains("(sleep 60)"), "{}", openers[0][0]);
+        assert_eq!(openers[1], []);
+    }
 }
