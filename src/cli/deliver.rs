@@ -27,7 +27,7 @@ pub fn report(
         ReportFormat::Junit => report::junit(report, fail_on.into()),
         ReportFormat::Tap => report::tap(report, fail_on.into()),
         ReportFormat::Sarif => sarif::sarif(report, rules(report, language)),
-        ReportFormat::Html => report::html(report, words(language)),
+        ReportFormat::Html => report::html(report, words(language), target),
         ReportFormat::Openmetrics => report::openmetrics(report),
         ReportFormat::Text => {
             let style = setup::style(output.color, output.output.is_some());

@@ -28,6 +28,14 @@ fn browsed(text: &str, name: &str) -> Option<Value> {
 }
 
 #[test]
+fn a_command_to_paste_is_about_the_guest_that_was_looked_at() {
+    let fixture = hostile();
+    let text = audit(&fixture, "html", &[]).0;
+    let command = format!("prepare --root {} --check fstab-data-disk", fixture.root.display());
+    assert!(text.contains(&command), "there is no `{command}`");
+}
+
+#[test]
 fn it_filters_and_complains_of_nothing() {
     let fixture = hostile();
     let waive = "[[checks.fstab-data-disk.waive]]\nowner = \"ops\"\nreason = \"why\"\n\

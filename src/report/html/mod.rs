@@ -16,10 +16,10 @@ use crate::model::{
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// Render a report as a page.
-pub fn html(report: &Report, words: &Words) -> String {
+/// Render a report as a page. `target` is what a command takes to be about the same guest.
+pub fn html(report: &Report, words: &Words, target: &str) -> String {
     // `Template::render` fails where a value's Display does, and that of text does not.
-    Page::of(report, words).render().unwrap_or_default()
+    Page::of(report, words, target).render().unwrap_or_default()
 }
 
 #[derive(Template)]
@@ -96,11 +96,12 @@ struct Other {
 }
 
 impl<'a> Page<'a> {
-    fn of(report: &Report, words: &'a Words) -> Self {
+    fn of(report: &Report, words: &'a Words, target: &str) -> Self {
         let mut checks = Vec::new();
         for severity in [Severity::Blocker, Severity::Warning, Severity::Advice] {
             let is_this = |c: &&CheckResult| c.severity == severity && !c.findings.is_empty();
-            checks.extend(report.checks.iter().filter(is_this).map(|c| Check::failed(c, words)));
+            let these = report.checks.iter().filter(is_this);
+            checks.extend(these.map(|c| Check::failed(c, words, target)));
         }
         let is_unknown = |c: &&CheckResult| c.verdict == VerdictName::Unknown;
         checks.extend(report.checks.iter().filter(is_unknown).map(|c| Check::unknown(c, words)));
@@ -175,10 +176,11 @@ impl Check {
         }
     }
 
-    fn failed(check: &CheckResult, words: &Words) -> Self {
+    fn failed(check: &CheckResult, words: &Words, target: &str) -> Self {
         let is = |kind: RemedyKind| check.findings.iter().any(|f| f.remedy.kind == kind);
-        let command = is(RemedyKind::Automatic)
-            .then(|| format!("guestprep prepare --check {}", visible(check.id.as_str())));
+        let command = is(RemedyKind::Automatic).then(|| {
+            format!("guestprep prepare{} --check {}", visible(target), visible(check.id.as_str()))
+        });
         let remedy = check.findings.first().map(|finding| visible(&finding.remedy.summary));
         Self {
             findings: check
