@@ -54,6 +54,30 @@ with zipfile.ZipFile(\"stored.zip\", \"w\") as z: z.write(\"plain.txt\")'
     assert_eq!(got, wanted);
 }
 
+/// What is encrypted cannot be looked into, and no reading of its bytes stands for that.
+#[test]
+fn an_encrypted_zip_is_named_as_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("plain.txt"), format!("{}\n", token(1))).unwrap();
+    // The flag of encryption (APPNOTE.TXT 4.4.4, bit 0) in the local header and in the directory's.
+    shell(
+        root,
+        "python3 -c 'import zipfile
+with zipfile.ZipFile(\"sealed.zip\", \"w\", zipfile.ZIP_DEFLATED) as z: z.write(\"plain.txt\")
+b = bytearray(open(\"sealed.zip\", \"rb\").read())
+b[6] |= 1
+b[b.index(b\"PK\\x01\\x02\") + 8] |= 1
+open(\"sealed.zip\", \"wb\").write(b)'
+         rm plain.txt",
+    );
+    let scanned = scan_tree(root);
+    assert_eq!(places(&scanned), [""; 0]);
+    let [(path, why)] = scanned.unread.as_slice() else { panic!("{:?}", scanned.unread) };
+    assert_eq!(path.to_string(), "/sealed.zip");
+    assert!(why.contains("the zip is encrypted"), "{why}");
+}
+
 /// A rule that is for configuration goes by the name that a text has inside.
 #[test]
 fn a_member_is_known_by_its_own_name() {
