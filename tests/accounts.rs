@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use guestprep::change::{Interrupt, Prepared, RunKind, Store, compose, execute};
+use guestprep::change::{Interrupt, Phase2, Prepared, RunKind, Store, compose, execute};
 use guestprep::guest::Guest;
 use guestprep::model::{CheckId, Edit, Finding, Policy, Verdict};
 use guestprep::probe;
@@ -115,7 +115,8 @@ impl Tree {
         assert!(plan.steps.iter().all(|step| !step.reversible && step.phase == 2));
         let store = Store::create(&guest, Some(&self.state)).expect("a state directory");
         let quiet = &mut |_: &_| {};
-        execute(&guest, &store, &plan, RunKind::Prepare, &Interrupt::default(), quiet)
+        let interrupt = Interrupt::default();
+        execute(&guest, &store, &plan, RunKind::Prepare, Phase2::Now, &interrupt, quiet)
             .expect("it is done")
     }
 
@@ -204,15 +205,42 @@ fn what_was_cut_short_is_finished() {
         let tree = Tree::new();
         for name in ["subuid", "subgid", "gshadow", "group", "shadow"].iter().take(cut) {
             for name in [format!("etc/{name}-"), format!("etc/{name}")] {
+                // What came out as it was exchanged.
+                let out = name.replace("etc/", "etc/.guestprep-account-") + ".out";
+                tree.put(&out, &tree.text(&name));
                 tree.put(&name, &whole.text(&name));
             }
         }
-        tree.put("etc/.guestprep-account", "half a fi");
+        tree.put("etc/.guestprep-account-passwd", "half a fi");
         tree.prepare(&["packer"]);
         for (name, ..) in FILES {
             let name = format!("etc/{name}");
             assert_eq!(tree.text(&name), whole.text(&name), "cut {cut}: {name}");
         }
-        assert!(!tree.has("etc/.guestprep-account"), "cut {cut}");
+        let left: Vec<_> = fs::read_dir(tree.root.join("etc"))
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .filter(|name| name.starts_with(".guestprep"))
+            .collect();
+        assert_eq!(left, [""; 0], "cut {cut}");
     }
+}
+
+/// An account that somebody else makes in the very moment of a kill came out with the old file, and
+/// nobody put it back.
+#[test]
+fn what_somebody_else_wrote_in_the_moment_of_a_cut_stays() {
+    if !is_root() {
+        return;
+    }
+    let whole = Tree::new();
+    whole.prepare(&["packer"]);
+    let tree = Tree::new();
+    let theirs = format!("{}newbie:!:20000::::::\n", tree.text("etc/shadow"));
+    tree.put("etc/.guestprep-account-shadow.out", &theirs);
+    tree.put("etc/shadow", &whole.text("etc/shadow"));
+    tree.prepare(&["packer"]);
+    let wanted = format!("{}newbie:!:20000::::::\n", whole.text("etc/shadow"));
+    assert_eq!(tree.text("etc/shadow"), wanted);
+    assert!(!tree.has("etc/.guestprep-account-shadow.out"));
 }

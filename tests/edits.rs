@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::digest;
 use guestprep::change::{
-    ComposeError, Interrupt, RunKind, Store, compose, execute, preflight, roll_back,
+    ComposeError, Interrupt, Phase2, RunKind, Store, compose, execute, preflight, roll_back,
 };
 use guestprep::guest::{Guest, Starts};
 use guestprep::model::{CheckId, Edit, GuestPath, LineChange, Plan, Policy};
@@ -51,8 +51,16 @@ fn prepare(dir: &Path, edits: &[Edit]) -> Result<(Plan, Store), ComposeError> {
     assert_eq!(preflight(&guest(dir), &plan).expect("preflight"), []);
     let store = Store::create(&guest(dir), Some(&dir.join("state"))).expect("a store");
     let quiet = &mut |_: &_| {};
-    execute(&guest(dir), &store, &plan, RunKind::Command, &Interrupt::default(), quiet)
-        .expect("every step is taken");
+    execute(
+        &guest(dir),
+        &store,
+        &plan,
+        RunKind::Command,
+        Phase2::Now,
+        &Interrupt::default(),
+        quiet,
+    )
+    .expect("every step is taken");
     Ok((plan, store))
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use guestprep::change::{
-    Interrupt, Prepared, Recovered, RunKind, Store, compose, execute, recover, roll_back,
+    Interrupt, Phase2, Prepared, Recovered, RunKind, Store, compose, execute, recover, roll_back,
 };
 use guestprep::guest::Guest;
 use guestprep::model::{CheckId, Edit, Policy};
@@ -78,8 +78,16 @@ impl Tree {
         let plan = compose(&guest, "share", &self.edits()).expect("a plan");
         assert!(plan.steps.iter().all(|step| !step.reversible && step.phase == 2), "{plan:?}");
         let quiet = &mut |_: &_| {};
-        execute(&guest, &self.store(), &plan, RunKind::Prepare, &Interrupt::default(), quiet)
-            .expect("phase 2 does not fail as a whole")
+        execute(
+            &guest,
+            &self.store(),
+            &plan,
+            RunKind::Prepare,
+            Phase2::Now,
+            &Interrupt::default(),
+            quiet,
+        )
+        .expect("phase 2 does not fail as a whole")
     }
 
     fn below(&self, path: &str) -> Vec<PathBuf> {

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use common::case::Case;
 use common::fixture::fixtures;
-use guestprep::change::{Interrupt, RunKind, Store, compose, execute};
+use guestprep::change::{Interrupt, Phase2, RunKind, Store, compose, execute};
 use guestprep::model::{Action, CheckId, Edit, GuestPath, Verdict};
 use guestprep::probe::PROBES;
 use walkdir::WalkDir;
@@ -104,7 +104,7 @@ fn lay_out(into: &Path) -> BTreeMap<PathBuf, &'static str> {
         let store = Store::create(&guest, Some(&fixture.root.with_file_name("state")));
         let store = store.expect("a store");
         let quiet = &mut |_: &_| {};
-        execute(&guest, &store, &plan, RunKind::Prepare, &Interrupt::default(), quiet)
+        execute(&guest, &store, &plan, RunKind::Prepare, Phase2::Now, &Interrupt::default(), quiet)
             .expect("every step is taken");
         keep("after");
     }

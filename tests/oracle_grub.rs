@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::fixture::Fixture;
-use guestprep::change::{Interrupt, RunKind, Store, compose, execute, roll_back};
+use guestprep::change::{Interrupt, Phase2, RunKind, Store, compose, execute, roll_back};
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{CheckId, Edit, Policy, Verdict};
 use guestprep::probe;
@@ -182,7 +182,8 @@ fn take(fixture: &Fixture, edits: &[(CheckId, Edit)]) -> Store {
     let store =
         Store::create(&first, Some(&fixture.root.with_file_name("state"))).expect("a store");
     let quiet = &mut |_: &_| {};
-    execute(&first, &store, &plan, RunKind::Prepare, &Interrupt::default(), quiet).expect("done");
+    execute(&first, &store, &plan, RunKind::Prepare, Phase2::Now, &Interrupt::default(), quiet)
+        .expect("done");
     store
 }
 

@@ -30,8 +30,11 @@ const TOOLS: [&str; 2] = ["userdel", "deluser"];
 /// What userdel(8) ends with when there is no such account.
 const NO_SUCH_USER: i32 = 6;
 
-/// The name of a new file until it takes the old one's. The tools of shadow know theirs by `+`.
-const TEMPORARY: &str = ".guestprep-account";
+/// The name of a new file until it takes the old one's, each its own: what a cut has left there is
+/// told by it. The tools of shadow know theirs by `+`.
+fn temporary(path: &GuestPath) -> String {
+    format!(".guestprep-account-{}", String::from_utf8_lossy(path.name()))
+}
 
 /// Take an account out of every file.
 ///
@@ -47,14 +50,20 @@ pub fn drop(guest: &Guest, root: &RootMut, user: &str) -> Result<Erased> {
     for (path, kind) in FILES {
         for path in [format!("{path}-"), path.to_owned()] {
             let path = GuestPath::from(path.as_str());
-            let Some((spot, text)) = read(root, &path)? else { continue };
-            // Cut short before, this is taken again; what came out then has the account in it.
-            spot.settle(TEMPORARY, |_| true)?;
-            let left = without(kind, &text, user.as_bytes(), own_group);
+            let Some((spot, now)) = read(root, &path)? else { continue };
+            let without = |text: &[u8], own_group| without(kind, text, user.as_bytes(), own_group);
+            // Cut short before, this is taken again. What came out then is the file with the account
+            // still in it, unless somebody else had just changed it.
+            let is_ours = |text: &[u8]| {
+                [true, false].iter().any(|group| without(text, *group) == without(&now, *group))
+            };
+            spot.settle(&temporary(&path), is_ours)?;
+            let Some(text) = spot.read()? else { continue };
+            let left = without(&text, own_group);
             if left == text {
                 continue;
             }
-            replace(&spot, &text, &left)?;
+            replace(&spot, &temporary(&path), &text, &left)?;
             erased.files += 1;
             erased.bytes += text.len().saturating_sub(left.len()) as u64;
         }
@@ -89,9 +98,9 @@ fn has_own_group(root: &RootMut, user: &[u8]) -> Result<bool> {
     Ok(owns_group(&passwd, &table("/etc/group", Kind::Group)?, user))
 }
 
-fn replace(spot: &Spot, read: &[u8], content: &[u8]) -> Result<()> {
+fn replace(spot: &Spot, temporary: &str, read: &[u8], content: &[u8]) -> Result<()> {
     let Some(like) = spot.attributes()? else { return Ok(()) };
-    spot.replace(TEMPORARY, read, content, &like, false)?;
+    spot.replace(temporary, read, content, &like, false)?;
     if spot.read()?.as_deref() != Some(content) {
         let cause = "it is not what was written";
         return Err(Error::new("verify", &spot.path, ErrorKind::Other, cause));

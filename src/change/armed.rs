@@ -8,13 +8,12 @@
 use std::time::Duration;
 
 use super::erase;
-use super::execute::{Failure, Interrupt, Prepared, reversible};
-use super::journal::{Record, RunKind, RunState};
+use super::journal::{Record, RunState};
 use super::start;
 use super::store::{Run, Store};
 use super::undo::same_guest;
 use crate::guest::{Ending, Guest, Init, Unknown};
-use crate::model::{GuestPath, Plan, Step};
+use crate::model::{GuestPath, Step};
 use crate::sys::{Error, ErrorKind, Result};
 
 /// The unit that takes phase 2, and the script of that name for other init systems.
@@ -64,33 +63,18 @@ impl Armed {
     }
 }
 
-/// Take a plan's phase 1, as [`super::execute`] does, and leave phase 2 to the power-off.
+/// See that something takes phase 2 when this boot ends; what the journal is to have of it.
 ///
 /// # Errors
-/// A [`Failure`], before anything is changed where nothing here would take phase 2.
-pub fn arm(
-    guest: &Guest,
-    store: &Store,
-    plan: &Plan,
-    kind: RunKind,
-    interrupt: &Interrupt,
-    progress: &mut dyn FnMut(&Step),
-) -> std::result::Result<Prepared, Failure> {
-    let early = |error| Failure { error, left: Vec::new(), run: None };
-    let boot = ready(guest).map_err(early)?;
-    let note = Some(Record::Armed { boot });
-    reversible(guest, store, plan, kind, interrupt, progress, note)
-}
-
-/// See that something takes phase 2 when this boot ends; which boot that is.
-fn ready(guest: &Guest) -> Result<String> {
+/// Where nothing here would take it.
+pub(super) fn ready(guest: &Guest) -> Result<Record> {
     let fail = |cause: String| Error::new("arm", UNIT, ErrorKind::Other, cause);
     let unknown = |why: Unknown| fail(why.0);
     let boot = guest.boot_id().map_err(unknown)?;
     let boot = boot.ok_or_else(|| fail("the kernel does not say which boot this is".to_owned()))?;
     if guest.init().map_err(unknown)? == Init::Systemd {
         start::start(guest, &format!("{UNIT}.service"), true)?;
-        return Ok(boot);
+        return Ok(Record::Armed { boot });
     }
     for directory in HALT_SCRIPTS.map(GuestPath::from) {
         for name in guest.root().list(&directory)?.unwrap_or_default() {
@@ -98,7 +82,7 @@ fn ready(guest: &Guest) -> Result<String> {
                 // DISTRO(el6): rc stops only what has left a file in /var/lock/subsys.
                 let script = format!("/etc/init.d/{UNIT}");
                 super::step::run_tool(guest, &[script, "start".to_owned()])?;
-                return Ok(boot);
+                return Ok(Record::Armed { boot });
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::armed;
 use super::erase;
 use super::journal::{Record, RunKind};
 use super::step::{self, Undo};
@@ -64,39 +65,34 @@ pub struct Failure {
     pub run: Option<String>,
 }
 
+/// When phase 2 of a plan is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase2 {
+    /// After phase 1.
+    Now,
+    /// When this boot of the machine ends with a power-off.
+    AtShutdown,
+}
+
 /// Take a plan's steps in order. `progress` is told of each before it is taken.
 ///
 /// # Errors
-/// A [`Failure`] with the step's error; every step taken before it is undone then, or listed.
+/// A [`Failure`] with the step's error; every step taken before it is undone then, or listed. Before
+/// anything is changed, where nothing here would take phase 2 at the power-off.
 pub fn execute(
     guest: &Guest,
     store: &Store,
     plan: &Plan,
     kind: RunKind,
+    phase_2: Phase2,
     interrupt: &Interrupt,
     progress: &mut dyn FnMut(&Step),
 ) -> std::result::Result<Prepared, Failure> {
-    let mut prepared = reversible(guest, store, plan, kind, interrupt, progress, None)?;
-    prepared.finish(guest, progress);
-    Ok(prepared)
-}
-
-/// Take the steps of phase 1, and note that phase 1 is over; before that, `note`.
-pub(super) fn reversible(
-    guest: &Guest,
-    store: &Store,
-    plan: &Plan,
-    kind: RunKind,
-    interrupt: &Interrupt,
-    progress: &mut dyn FnMut(&Step),
-    note: Option<Record>,
-) -> std::result::Result<Prepared, Failure> {
+    let early = |error| Failure { error, left: Vec::new(), run: None };
+    let is_armed = phase_2 == Phase2::AtShutdown && plan.steps.iter().any(|step| step.phase == 2);
+    let armed = is_armed.then(|| armed::ready(guest)).transpose().map_err(early)?;
     let root = RootMut::new(guest.root());
-    let mut run = store.begin(guest, plan, kind).map_err(|error| Failure {
-        error,
-        left: Vec::new(),
-        run: None,
-    })?;
+    let mut run = store.begin(guest, plan, kind).map_err(early)?;
     for step in plan.steps.iter().filter(|step| step.phase == 1) {
         progress(step);
         if let Err(error) = one(guest, &root, &mut run, step, interrupt) {
@@ -107,13 +103,17 @@ pub(super) fn reversible(
     // A unit is started after systemd has read its files again; a second time is a second's delay of a boot.
     let is_told = plan.steps.iter().any(|step| matches!(step.action, Action::Start { .. }));
     let remarks = if is_told { Vec::new() } else { reload(guest, plan) };
-    for record in note.into_iter().chain([Record::Prepared]) {
+    for record in armed.into_iter().chain([Record::Prepared]) {
         if let Err(error) = run.record(record) {
             let left = undo::undo_all(guest, &mut run);
             return Err(Failure { error, left, run: Some(run.header.id) });
         }
     }
-    Ok(Prepared { run, remarks, failures: Vec::new() })
+    let mut prepared = Prepared { run, remarks, failures: Vec::new() };
+    if !is_armed {
+        prepared.finish(guest, progress);
+    }
+    Ok(prepared)
 }
 
 fn one(

@@ -34,10 +34,10 @@ mod torn;
 mod undo;
 mod wanted;
 
-pub use armed::{Armed, TakenAtPowerOff, arm, take_armed};
+pub use armed::{Armed, TakenAtPowerOff, take_armed};
 pub use clone::{Carried, Legacy, MaskedUnit, UnitFile};
 pub use compose::{ComposeError, compose};
-pub use execute::{Failure, Interrupt, Prepared, execute};
+pub use execute::{Failure, Interrupt, Phase2, Prepared, execute};
 pub use journal::{Header, RunKind, RunState};
 pub use kin::{Kin, kin};
 pub use lockout::obstacles as lockout;

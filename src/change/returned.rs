@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::guest::Guest;
 use crate::model::{GuestPath, Plan};
-use crate::sys::{Opener, Result};
+use crate::sys::{Error, Opener, Result};
 
 /// A file that has content again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +27,11 @@ impl fmt::Display for Returned {
 }
 
 /// Of each step of phase 2 that was taken on this running machine, the first files that are there
-/// with content; what could not be taken away is among them.
+/// with content, but for those that could not be taken away.
 ///
 /// # Errors
 /// What the system says of the guest's files.
-pub fn returned(guest: &Guest, plan: &Plan) -> Result<Vec<Returned>> {
+pub fn returned(guest: &Guest, plan: &Plan, failures: &[Error]) -> Result<Vec<Returned>> {
     if !guest.is_running_here() {
         return Ok(Vec::new());
     }
@@ -40,6 +40,7 @@ pub fn returned(guest: &Guest, plan: &Plan) -> Result<Vec<Returned>> {
         steps.map(|step| step.action.erases()).filter(|targets| !targets.is_empty()).collect();
     let found = guest.root().census(&lists, &guest.reach())?;
     let mut paths: Vec<GuestPath> = found.into_iter().flat_map(|census| census.first).collect();
+    paths.retain(|path| failures.iter().all(|failure| failure.path() != path.to_string()));
     paths.sort();
     paths.dedup();
     let openers = Opener::of_files(&paths);

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 
 use super::args::{CaptureArgs, Cli};
-use super::change::{Phase2, interrupt, refuse_obstacles, take};
+use super::change::{interrupt, refuse_obstacles, take};
 use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
 use super::setup::{self, Choice};
-use crate::change::{Interrupt, RunKind, roll_back};
+use crate::change::{Interrupt, Phase2, RunKind, roll_back};
 use crate::engine;
 use crate::guest::Guest;
 use crate::model::{Decision, VerdictName};

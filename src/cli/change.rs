@@ -7,7 +7,7 @@ use super::plan::{refused, render_steps};
 use super::setup;
 use super::target::rollback_command;
 use crate::change::{
-    Failure, Interrupt, ObstacleKind, Prepared, RunKind, Store, arm, compose, execute, lockout,
+    Failure, Interrupt, ObstacleKind, Phase2, Prepared, RunKind, Store, compose, execute, lockout,
     preflight,
 };
 use crate::guest::Guest;
@@ -87,8 +87,8 @@ pub fn ask(plan: &Plan, yes: bool) -> Result<(), Trouble> {
 pub struct Taken {
     /// In a sentence.
     pub text: String,
-    /// Whether phase 2 took away everything that it was to.
-    pub is_whole: bool,
+    /// What phase 2 could not take away.
+    pub failures: Vec<sys::Error>,
 }
 
 /// Take the steps of a plan that was asked for. `undone_by` is the command that undoes them. `None`
@@ -120,7 +120,7 @@ pub fn take_asked(
         ),
     };
     sys::say(&text);
-    Ok(Some(Taken { text, is_whole: prepared.failures.is_empty() }))
+    Ok(Some(Taken { text, failures: prepared.failures }))
 }
 
 /// A cell that a signal leaves its number in.
@@ -128,15 +128,6 @@ pub fn interrupt() -> Result<Interrupt, Trouble> {
     let interrupt = Interrupt::default();
     sys::note_signals(&interrupt.cell())?;
     Ok(interrupt)
-}
-
-/// When phase 2 of a plan is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase2 {
-    /// After phase 1.
-    Now,
-    /// When the machine powers off.
-    AtShutdown,
 }
 
 /// Say what stands in the way, before anything is touched.
@@ -166,11 +157,8 @@ pub fn take(
     interrupt: &Interrupt,
 ) -> Result<Prepared, Trouble> {
     let mut say = |step: &Step| sys::say(&format!("{}  {}", step.id, step.summary));
-    let take = match phase_2 {
-        Phase2::AtShutdown if plan.steps.iter().any(|step| step.phase == 2) => arm,
-        _ => execute,
-    };
-    let prepared = take(guest, store, plan, kind, interrupt, &mut say).map_err(trouble)?;
+    let prepared =
+        execute(guest, store, plan, kind, phase_2, interrupt, &mut say).map_err(trouble)?;
     for remark in &prepared.remarks {
         sys::say(remark);
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::args::{Cli, PrepareArgs, RollbackArgs};
-use super::change::{Phase2, ask, refuse_obstacles, take_asked};
+use super::change::{ask, refuse_obstacles, take_asked};
 use super::exit::{Exit, Outcome, Trouble};
 use super::plan::make;
 use super::prepare::{self, show};
@@ -17,7 +17,7 @@ use super::setup::{self, Choice};
 use super::target::{
     beside, open_file, open_image, private_mounts, rollback_command, state_dir_of,
 };
-use crate::change::{RunKind, RunState, Store, check_replay, forget};
+use crate::change::{Phase2, RunKind, RunState, Store, check_replay, forget};
 use crate::engine;
 use crate::guest::{Access, Guest, Image};
 use crate::model::{Plan, Policy};

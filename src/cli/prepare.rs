@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Cli, PrepareArgs, ReportFormat};
-use super::change::{Phase2, Taken, ask, can_ask, refuse_obstacles, take_asked};
+use super::change::{Taken, ask, can_ask, refuse_obstacles, take_asked};
 use super::deliver;
 use super::exit::{Exit, Outcome, Trouble};
 use super::image;
 use super::plan::{make, render};
 use super::setup::{self, Choice};
 use super::target::rollback_command;
-use crate::change::{RunKind, check_replay, returned};
+use crate::change::{Phase2, RunKind, check_replay, returned};
 use crate::engine;
 use crate::guest::Guest;
 use crate::model::{CheckResult, Decision, Plan, RemedyKind, Report, VerdictName};
@@ -59,7 +59,7 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
     let guest = setup::guest(root.as_deref(), policy())?;
     let audit = engine::audit(&guest, &choice.settings());
     if phase_2 == Phase2::Now {
-        say_returned(&guest, &plan);
+        say_returned(&guest, &plan, done.as_ref());
     }
     deliver(cli, args, output, &audit.report, done.as_ref())?;
     if phase_2 == Phase2::AtShutdown && waits_for_power_off(&audit.report, &plan, &choice) {
@@ -70,9 +70,9 @@ pub fn run(cli: &Cli, args: &PrepareArgs) -> Outcome {
 }
 
 /// Say what came back, after everything else has looked: the report has it as a finding, without
-/// who wrote it.
-fn say_returned(guest: &Guest, plan: &Plan) {
-    match returned(guest, plan) {
+/// who wrote it. What could not be taken away has been told.
+fn say_returned(guest: &Guest, plan: &Plan, done: Option<&Taken>) {
+    match returned(guest, plan, done.map_or(&[], |taken| &taken.failures)) {
         Ok(all) => all.iter().for_each(|one| sys::say(&one.to_string())),
         Err(error) => sys::say(&format!("what came back is not known: {error}")),
     }
@@ -105,7 +105,7 @@ pub fn show(args: &PrepareArgs, plan: &Plan, report: &Report) -> Result<(), Trou
 /// The exit code of a guest that was prepared: that of its report, unless phase 2 is not whole.
 pub fn ended(report: &Report, done: Option<&Taken>) -> Exit {
     match done {
-        Some(taken) if !taken.is_whole => Exit::Incomplete,
+        Some(taken) if !taken.failures.is_empty() => Exit::Incomplete,
         _ => report.verdict.into(),
     }
 }

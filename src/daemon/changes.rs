@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::Orders;
 use super::drift::Guarded;
 use crate::change::{
-    Interrupt, ObstacleKind, Run, RunKind, RunState, Store, compose, execute, preflight, recover,
-    roll_back as undo,
+    Interrupt, ObstacleKind, Phase2, Run, RunKind, RunState, Store, compose, execute, lockout,
+    preflight, recover, roll_back as undo,
 };
 use crate::engine;
 use crate::sys::{self, ErrorKind};
@@ -106,8 +106,9 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
     let audit = engine::audit(&guest, &orders.settings());
     let plan = compose(&guest, orders.profile.name, &audit.edits)
         .map_err(|error| Refused::new(RefusedKind::InTheWay, error))?;
-    let obstacles =
-        preflight(&guest, &plan).map_err(|why| Refused::new(RefusedKind::Failed, why))?;
+    let unknown = |why| Refused::new(RefusedKind::Failed, why);
+    let mut obstacles = preflight(&guest, &plan).map_err(unknown)?;
+    obstacles.extend(lockout(&guest, &plan).map_err(unknown)?);
     if let Some(first) = obstacles.first() {
         let kind = match first.kind {
             ObstacleKind::Busy | ObstacleKind::Moved => RefusedKind::InTheWay,
@@ -123,8 +124,9 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
     store.lease_until(ends);
     let mut say = |step: &crate::model::Step| tracing::info!(step = %step.id, "{}", step.summary);
     let interrupt = Interrupt::default();
-    let prepared = execute(&guest, &store, &plan, RunKind::Prepare, &interrupt, &mut say).map_err(
-        |failure| {
+    let (kind, phase_2) = (RunKind::Prepare, Phase2::Now);
+    let prepared =
+        execute(&guest, &store, &plan, kind, phase_2, &interrupt, &mut say).map_err(|failure| {
             let left: Vec<String> =
                 failure.left.iter().map(|left| format!("{}: {}", left.step, left.reason)).collect();
             let undone = match left.is_empty() {
@@ -132,10 +134,12 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
                 false => format!("not all of it could be undone: {}", left.join("; ")),
             };
             Refused::new(RefusedKind::Failed, format!("{failure}; {undone}"))
-        },
-    )?;
+        })?;
     for remark in &prepared.remarks {
         tracing::warn!("{remark}");
+    }
+    for failure in &prepared.failures {
+        tracing::warn!("not taken away: {failure}");
     }
     let run = prepared.run.header.id;
     tracing::info!(run, lease, "prepared");

@@ -20,8 +20,8 @@ use std::time::Duration;
 pub use report::{Back, Gone, Report, Role, Stays};
 
 use crate::change::{
-    Failure, Interrupt, Kin, Legacy, Recovered, Run, RunKind, RunState, Store, compose, execute,
-    kin, preflight, recover,
+    Failure, Interrupt, Kin, Legacy, Phase2, Recovered, Run, RunKind, RunState, Store, compose,
+    execute, kin, preflight, recover,
 };
 use crate::guest::{Guest, Unknown};
 use crate::model::{CheckId, Edit, Policy};
@@ -205,7 +205,15 @@ impl Clone<'_> {
             Err(Unknown(why)) => return Ok(Err(why)),
         }
         let interrupt = &self.settings.interrupt;
-        let done = execute(guest, self.store, &plan, RunKind::FirstBoot, interrupt, &mut |_| {});
+        let done = execute(
+            guest,
+            self.store,
+            &plan,
+            RunKind::FirstBoot,
+            Phase2::Now,
+            interrupt,
+            &mut |_| {},
+        );
         match done {
             Ok(prepared) => {
                 self.store.discard(&prepared.run)?;

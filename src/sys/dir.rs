@@ -10,7 +10,8 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use super::{Attributes, Error, ErrorKind, FileKind, Result};
+use super::write::timestamps;
+use super::{Attributes, Error, ErrorKind, FileKind, Result, Time};
 
 /// An open directory.
 #[derive(Debug)]
@@ -251,6 +252,34 @@ impl Dir {
 
     pub(super) fn shown_bytes(&self, name: &[u8]) -> String {
         self.shown(&crate::model::ByteString::from(name).to_string())
+    }
+
+    /// A regular file that has to be there, open for reading.
+    pub(super) fn open_existing(&self, name: &[u8]) -> Result<File> {
+        let gone = || Error::new("read", self.shown_bytes(name), ErrorKind::NotFound, "it is gone");
+        self.open_regular(name, OFlags::RDONLY)?.ok_or_else(gone)
+    }
+
+    /// The directory's own times: last access, last modification.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn times(&self) -> Result<(Time, Time)> {
+        let stat =
+            rustix::fs::fstat(self.fd()).map_err(|e| Error::errno("look at", self.path(), e))?;
+        let attributes = Attributes::from_stat(&stat);
+        Ok((attributes.accessed, attributes.modified))
+    }
+
+    /// Give the directory its times back.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_times(&self, accessed: Time, modified: Time) -> Result<()> {
+        rustix::fs::futimens(self.fd(), &timestamps(accessed, modified))
+            .map_err(|e| Error::errno("set the times of", self.path(), e))?;
+        // A journal on another disk would otherwise be ahead of this one.
+        self.sync()
     }
 }
 

@@ -16,6 +16,7 @@ mod confined;
 mod contents;
 mod devices;
 mod dir;
+mod entries;
 mod error;
 mod exchange;
 mod files;

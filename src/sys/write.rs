@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 
-use rustix::fs::{AtFlags, IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
 use super::sweep::{self, Erased, Held, Reach};
@@ -353,36 +353,6 @@ impl Spot {
         self.dir.sync()
     }
 
-    /// Make a directory that was not there.
-    ///
-    /// # Errors
-    /// What the system says; an existing name is refused.
-    pub fn make_dir(&self, mode: u32) -> Result<()> {
-        let mode = Mode::from_raw_mode(mode);
-        rustix::fs::mkdirat(self.dir.fd(), self.name.as_slice(), mode)
-            .and_then(|()| {
-                // Whatever the umask.
-                let flags = AtFlags::empty();
-                rustix::fs::chmodat(self.dir.fd(), self.name.as_slice(), mode, flags)?;
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let made =
-                    rustix::fs::openat(self.dir.fd(), self.name.as_slice(), flags, Mode::empty())?;
-                rustix::fs::fsync(made)
-            })
-            .map_err(|e| Error::errno("make", &self.path, e))?;
-        self.dir.sync()
-    }
-
-    /// Remove an empty directory.
-    ///
-    /// # Errors
-    /// What the system says; one that is not empty is refused.
-    pub fn remove_dir(&self) -> Result<()> {
-        rustix::fs::unlinkat(self.dir.fd(), self.name.as_slice(), AtFlags::REMOVEDIR)
-            .map_err(|e| Error::errno("remove", &self.path, e))?;
-        self.dir.sync()
-    }
-
     /// SHA-256 of a regular file of any size, in hex.
     ///
     /// # Errors
@@ -439,44 +409,6 @@ impl Spot {
         self.dir.sync()
     }
 
-    /// Make a symbolic link.
-    ///
-    /// # Errors
-    /// What the system says; an existing name is refused.
-    pub fn link_to(&self, target: &[u8]) -> Result<()> {
-        rustix::fs::symlinkat(target, self.dir.fd(), self.name.as_slice())
-            .map_err(|e| Error::errno("link", &self.path, e))?;
-        self.dir.sync()
-    }
-
-    /// Give a symbolic link its owner and times; it has no mode of its own.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_link_attributes(&self, like: &Attributes) -> Result<()> {
-        let fail = |e: Errno| Error::errno("set the times of", &self.path, e);
-        let owner = Some(rustix::fs::Uid::from_raw(like.uid));
-        let group = Some(rustix::fs::Gid::from_raw(like.gid));
-        let (fd, name) = (self.dir.fd(), self.name.as_slice());
-        rustix::fs::chownat(&fd, name, owner, group, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
-        let times = timestamps(like.accessed, like.modified);
-        rustix::fs::utimensat(&fd, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
-        // A link cannot be opened and synced by itself, and its directory's names are not its times.
-        rustix::fs::syncfs(&fd).map_err(fail)
-    }
-
-    /// Where the link points; `None` when there is no such name or it is no link.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn link_target(&self) -> Result<Option<Vec<u8>>> {
-        match rustix::fs::readlinkat(self.dir.fd(), self.name.as_slice(), Vec::new()) {
-            Ok(target) => Ok(Some(target.into_bytes())),
-            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
-            Err(e) => Err(Error::errno("read the link", &self.path, e)),
-        }
-    }
-
     /// Remove the name, which is no directory.
     ///
     /// # Errors
@@ -514,36 +446,6 @@ fn copy(from: &mut File, to: &mut File) -> std::io::Result<String> {
                 to.write_all(&buffer[..length])?;
             }
         }
-    }
-}
-
-impl Dir {
-    /// A regular file that has to be there, open for reading.
-    fn open_existing(&self, name: &[u8]) -> Result<File> {
-        let gone = || Error::new("read", self.shown_bytes(name), ErrorKind::NotFound, "it is gone");
-        self.open_regular(name, OFlags::RDONLY)?.ok_or_else(gone)
-    }
-
-    /// The directory's own times: last access, last modification.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn times(&self) -> Result<(Time, Time)> {
-        let stat =
-            rustix::fs::fstat(self.fd()).map_err(|e| Error::errno("look at", self.path(), e))?;
-        let attributes = Attributes::from_stat(&stat);
-        Ok((attributes.accessed, attributes.modified))
-    }
-
-    /// Give the directory its times back.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_times(&self, accessed: Time, modified: Time) -> Result<()> {
-        rustix::fs::futimens(self.fd(), &timestamps(accessed, modified))
-            .map_err(|e| Error::errno("set the times of", self.path(), e))?;
-        // A journal on another disk would otherwise be ahead of this one.
-        self.sync()
     }
 }
 
@@ -586,7 +488,7 @@ fn set_times(file: &File, like: &Attributes) -> std::result::Result<(), Errno> {
     rustix::fs::futimens(file, &timestamps(like.accessed, like.modified))
 }
 
-fn timestamps(accessed: Time, modified: Time) -> Timestamps {
+pub(super) fn timestamps(accessed: Time, modified: Time) -> Timestamps {
     let spec = |time: Time| Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds };
     Timestamps { last_access: spec(accessed), last_modification: spec(modified) }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use guestprep::change::{
-    Interrupt, RunKind, RunState, Store, compose, execute, preflight, roll_back,
+    Interrupt, Phase2, RunKind, RunState, Store, compose, execute, preflight, roll_back,
 };
 use guestprep::guest::Guest;
 use guestprep::model::{Action, CheckId, Edit, Finding, Plan, Verdict};
@@ -59,7 +59,7 @@ pub fn repair(
     let state = root.with_file_name("state");
     let store = Store::create(&first, Some(&state)).map_err(|e| e.to_string())?;
     let quiet = &mut |_: &_| {};
-    execute(&first, &store, &plan, RunKind::Prepare, &Interrupt::default(), quiet)
+    execute(&first, &store, &plan, RunKind::Prepare, Phase2::Now, &Interrupt::default(), quiet)
         .map_err(|failure| format!("the plan failed: {failure:?}"))?;
     let lasting = plan.steps.iter().filter(|step| !step.reversible).count();
     if lasting == 0 {
