@@ -16,6 +16,7 @@ mod filesystems;
 mod identity;
 mod image;
 mod initramfs;
+mod instance;
 mod kdump;
 mod kept;
 mod kernels;
@@ -23,6 +24,7 @@ mod leftovers;
 mod loader;
 mod metadata;
 mod mitigations;
+mod mode;
 mod mounts;
 mod network;
 mod operator;
@@ -51,8 +53,6 @@ mod volume_groups;
 use std::path::Path;
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::{GuestPath, Policy};
 use crate::parse::crypttab::Crypttab;
 use crate::parse::fstab::Fstab;
@@ -75,6 +75,7 @@ pub use kernels::{BootKernel, Driver, KernelModules};
 pub use leftovers::{LISTED, Leftovers, ListedPath};
 pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, Loader};
 pub use mitigations::{Mitigations, Vulnerability};
+pub use mode::Mode;
 pub use mounts::{Mounts, OtherNamespace};
 pub use network::{Card, Client, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
@@ -117,31 +118,6 @@ impl From<sys::Error> for Unknown {
 
 /// A fact, or why it could not be had.
 pub type Fact<T> = Result<T, Unknown>;
-
-/// Where the guest comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
-    /// This machine, running.
-    #[serde(rename = "live")]
-    Live,
-    /// A directory that holds a guest's tree.
-    #[serde(rename = "root")]
-    Tree,
-    /// A disk image.
-    #[serde(rename = "image")]
-    Image,
-}
-
-impl Mode {
-    /// The word that reports use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mode::Live => "live",
-            Mode::Tree => "root",
-            Mode::Image => "image",
-        }
-    }
-}
 
 /// A guest and everything that was found out about it so far.
 pub struct Guest {
@@ -489,18 +465,6 @@ impl Guest {
         keep(&self.facts.cloud_init, || cloud_init::read(self)).map(Option::as_ref)
     }
 
-    /// The hostname: the kernel's on a live guest, else /etc/hostname's.
-    pub fn hostname(&self) -> Option<String> {
-        let running =
-            self.kernel.as_ref().and_then(|k| k.proc("/sys/kernel/hostname").ok().flatten());
-        let bytes = match running {
-            Some(bytes) => bytes,
-            None => self.file("/etc/hostname").ok().flatten()?.to_vec(),
-        };
-        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-        (!text.is_empty()).then_some(text)
-    }
-
     /// A file below /sys of the kernel that has the guest's disks: its own, or, of a mounted tree,
     /// this machine's. `None` when it is not there, and of a bare tree.
     ///
@@ -528,29 +492,6 @@ impl Guest {
         let bytes = self.kernel.as_ref()?.proc("/sys/kernel/osrelease").ok().flatten()?;
         Some(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
-
-    /// What tells this instance from a clone of it: cloud-init's instance id, or the DMI product
-    /// UUID. None when the guest does not run, or when neither may be read.
-    pub fn instance_id(&self) -> Option<String> {
-        self.cloud_id().or_else(|| self.dmi_uuid())
-    }
-
-    /// The DMI product UUID of a running guest, which the hypervisor gives each instance.
-    pub fn dmi_uuid(&self) -> Option<String> {
-        let bytes = self.kernel.as_ref()?.sys("/class/dmi/id/product_uuid").ok().flatten()?;
-        line_of(&bytes)
-    }
-
-    /// The instance id that cloud-init found at the last boot of a running guest.
-    pub fn cloud_id(&self) -> Option<String> {
-        self.kernel.as_ref()?;
-        line_of(&self.file("/var/lib/cloud/data/instance-id").ok().flatten()?)
-    }
-}
-
-fn line_of(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes).trim().to_lowercase();
-    (!text.is_empty()).then_some(text)
 }
 
 fn keep<T>(cell: &Kept<Fact<T>>, make: impl FnOnce() -> Fact<T>) -> Fact<&T> {
