@@ -1,6 +1,7 @@
 //! Killed and refused while it changes a running guest.
 
 use std::fs;
+use std::sync::PoisonError;
 
 use crate::common::command::run;
 use crate::common::live::{Live, alone};
@@ -20,6 +21,7 @@ fn guest(live: &mut Live) {
 }
 
 fn killed(victim: &str) {
+    let _shared = crate::DISKS.read().unwrap_or_else(PoisonError::into_inner);
     alone(&["strace", "mkswap"], |live| {
         guest(live);
         let subject = Subject::Live(live);
@@ -44,6 +46,7 @@ fn rollback_killed_at_any_call() {
 
 #[test]
 fn what_the_kernel_refuses_is_said_and_undone() {
+    let _shared = crate::DISKS.read().unwrap_or_else(PoisonError::into_inner);
     alone(&["strace", "mkswap"], |live| {
         guest(live);
         let subject = Subject::Live(live);

@@ -27,3 +27,7 @@ mod subject;
 mod together;
 mod tree;
 mod years;
+
+/// Who has disks of the machine made and taken away. An audit of a mounted tree asks all of them, and
+/// says so of one that is just being made; the guests of `live` see their own alone.
+static DISKS: std::sync::RwLock<()> = std::sync::RwLock::new(());

@@ -10,6 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::common::command::{left_out, run};
@@ -79,24 +80,43 @@ impl Disk {
         let Kind { name, options, .. } = self.kind;
         let argv = ["-t", name, "-o", options, shown(&file), shown(&root)];
         // Between finding a free loop device and taking it, another test may take it.
-        let mounted = (0..20).any(|_| {
-            let done = Command::new("mount").args(argv).output().expect("mount");
-            let is_mounted = done.status.success();
-            if !is_mounted {
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            is_mounted
-        });
-        assert!(mounted, "cannot mount {}", file.display());
+        in_the_end("mount", &argv);
     }
 
     fn umount(&self) {
-        run(&["umount", shown(&self.root())]);
+        // A process that another test starts has what is open here too, until it has its own program.
+        in_the_end("umount", &[shown(&self.root())]);
     }
 
     fn copy(&self, from: &str, to: &str) {
         let (from, to) = (self.file(from), self.file(to));
         run(&["cp", "--sparse=always", shown(&from), shown(&to)]);
+    }
+
+    /// Copy it as it is at one moment: what the kernel had under way may end while it is copied, and
+    /// of a disk no earlier part is from before it and a later one from after.
+    fn copy_at_rest(&self, from: &str, to: &str) {
+        let (one, other) = (self.file(from), self.file(to));
+        for _ in 0..50 {
+            self.copy(from, to);
+            let same = Command::new("cmp").arg("-s").args([&one, &other]).status().expect("cmp");
+            if same.success() {
+                return;
+            }
+        }
+        panic!("{} does not come to rest", one.display());
+    }
+}
+
+/// Run a command that another test may be in the way of, for a moment.
+fn in_the_end(program: &str, arguments: &[&str]) {
+    for last in [false; 50].into_iter().chain([true]) {
+        let done = Command::new(program).args(arguments).output().expect(program);
+        if done.status.success() {
+            return;
+        }
+        assert!(!last, "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -145,7 +165,7 @@ fn power_fails(victim: &str, disk: &Disk, state_dir: Option<&Path>) {
     report(&title, points.len(), trials, |point, fault, at| {
         begin();
         let (done, _) = subject.faulty(args, &point.call, fault, point.number);
-        disk.copy("disk", "left");
+        disk.copy_at_rest("disk", "left");
         disk.umount();
         disk.mount("left");
         let judged = judge(&subject, &states, victim, &done, at);
@@ -162,6 +182,7 @@ fn on_disk(kind: &'static Kind, test: impl Fn(&Disk) + Send + Sync) {
     if !has_filesystem(kind.name) {
         return;
     }
+    let _alone = crate::DISKS.write().unwrap_or_else(PoisonError::into_inner);
     let ended = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
@@ -202,7 +223,7 @@ fn what_is_taken_away_for_good_stays_away() {
         let share = ["prepare", "--yes", "--profile", "share", "--check", "shell-history"];
         let done = subject.guestprep(&share);
         assert!(!history.exists(), "{done:?}");
-        disk.copy("found", "left");
+        disk.copy_at_rest("found", "left");
         disk.umount();
         disk.mount("left");
         assert!(!history.exists(), "it is back: {done:?}");
