@@ -231,15 +231,24 @@ impl Store {
         self.runs.sync()
     }
 
-    /// Remove the empty directories of runs that were cut short as they began, or were removed.
+    /// Remove what is left of runs that were cut short as they began, or as they were removed: a
+    /// directory that is empty, or has a header that is not whole and nothing else.
     ///
     /// # Errors
     /// What the system says.
     pub fn sweep(&self) -> Result<()> {
+        let runs = self.runs()?;
         for name in self.runs.names()? {
-            if self.runs.open_dir(&name)?.names()?.is_empty() {
-                self.runs.remove_dir(&name)?;
+            let dir = self.runs.open_dir(&name)?;
+            let names = dir.names()?;
+            let is_run = runs.iter().any(|run| run.name == name);
+            if is_run || names.iter().any(|name| name != HEADER) {
+                continue;
             }
+            for name in names {
+                dir.remove(name.as_bytes())?;
+            }
+            self.runs.remove_dir(&name)?;
         }
         Ok(())
     }

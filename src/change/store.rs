@@ -29,7 +29,7 @@ pub struct Run {
     pub(super) journal: Journal,
     runs: Arc<Dir>,
     /// The name of its directory there; what the header says is read from the disk.
-    name: String,
+    pub(super) name: String,
 }
 
 impl Run {

@@ -157,10 +157,18 @@ impl Runner {
                 return Err(failed(&e));
             }
         };
-        let Some(code) = wait(&mut child, limit).map_err(|e| failed(&e))? else {
-            end(&mut child);
-            let cause = format!("it took longer than {} s", limit.as_secs());
-            return Err(Error::new("run", &name, ErrorKind::Timeout, cause));
+        let code = match wait(&mut child, limit) {
+            Ok(Some(code)) => code,
+            Ok(None) => {
+                end(&mut child);
+                let cause = format!("it took longer than {} s", limit.as_secs());
+                return Err(Error::new("run", &name, ErrorKind::Timeout, cause));
+            }
+            // What is to be undone now must not be done after it.
+            Err(e) => {
+                end(&mut child);
+                return Err(failed(&e));
+            }
         };
         Ok(Output {
             code,

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use crate::common::command::Done;
 use crate::common::live::{Live, alone};
 use crate::common::state::assert_same;
-use crate::every::{most_in_turn, panicked, points, report};
+use crate::every::{most_in_turn, panicked, points, report, was_killed};
 use crate::subject::Subject;
 
 /// How many points a sample has.
@@ -49,8 +49,8 @@ fn judge(
     {
         return Err(format!("{}; its command saw {seen:?}", said()));
     }
-    // 128 and more: it was killed, or its command, which it says nothing of the guest by.
-    let is_promised = done.code < 128 && done.code != 5 || done.err.contains("is rolled back\n");
+    // As its command may have been, which it says nothing of the guest by.
+    let is_promised = !was_killed(done) && done.code != 5 || done.err.contains("is rolled back\n");
     if is_promised && subject.state() != before {
         return Err(format!("{}, and the guest is not as before", said()));
     }

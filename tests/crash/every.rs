@@ -19,8 +19,8 @@ pub const FAULTS: [Fault; 4] =
 const SAMPLE: usize = 60;
 
 /// Calls that always succeed, or fail with nothing but EINTR, which a program may rely on.
-const CANNOT_FAIL: [&str; 6] =
-    ["clock_nanosleep", "exit_group", "geteuid", "getpid", "getppid", "gettid"];
+const CANNOT_FAIL: [&str; 7] =
+    ["clock_nanosleep", "exit_group", "geteuid", "getpid", "getppid", "gettid", "restart_syscall"];
 
 /// After how many faults a whole run says how far it is.
 const PROGRESS: usize = 50;
@@ -145,18 +145,21 @@ pub fn report(
     assert!(failures.is_empty(), "{title}:\n{}", failures.join("\n"));
 }
 
-/// Whether a command fell over its own feet. Rust's own start aborts where it gets no stack for
-/// signals: as good as a kill.
+/// Whether a command fell over its own feet.
 pub fn panicked(done: &Done) -> bool {
-    let is_runtime = done.code == 134 && done.err.contains("fatal runtime error: initialization");
     let is_told = ["panicked", "broke off"].iter().any(|word| done.err.contains(word));
-    !is_runtime && (done.code == 101 || is_told)
+    !was_killed(done) && (done.code == 101 || is_told)
 }
 
-/// Whether ld.so(8), which starts a debug build, was refused: nothing of guestprep ran.
-pub fn never_began(done: &Done) -> bool {
-    let of_loader = ["error while loading shared libraries", "cannot set up thread-local storage"];
-    done.code == 127 && of_loader.iter().any(|words| done.err.contains(words))
+/// Whether it says nothing of the guest: it was killed, or as good as that. Rust's start aborts where it gets
+/// no stack for signals, and std where the kernel refuses what it never refuses, such as to close a directory;
+/// ld.so(8), which starts a debug build, where it cannot read.
+pub fn was_killed(done: &Done) -> bool {
+    let said = |words: &str| done.err.contains(words);
+    let by_std = said("broke off at /rustc/");
+    let by_loader =
+        said("error while loading shared libraries") || said("cannot set up thread-local storage");
+    done.code >= 128 || by_std || done.code == 127 && by_loader
 }
 
 /// What must hold after a command that met a fault, and after the next one.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::command::{Done, run};
 use crate::common::live::{Live, alone};
-use crate::every::{most_in_turn, never_began, panicked, points, report};
+use crate::every::{most_in_turn, panicked, points, report, was_killed};
 use crate::subject::{Subject, without_times};
 
 /// How many points a sample has.
@@ -69,7 +69,7 @@ impl<'a> Clone<'a> {
 
     fn judge(&self, subject: &Subject, done: &Done, took: Duration) -> Result<(), String> {
         let said = || format!("it says {}: {}{}", done.code, done.out, done.err);
-        let was_killed = done.code >= 128 || never_began(done);
+        let was_killed = was_killed(done);
         if panicked(done) || !was_killed && !CODES.contains(&done.code) {
             return Err(said());
         }

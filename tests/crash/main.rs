@@ -27,6 +27,7 @@ mod live;
 mod power;
 mod refused;
 mod subject;
+mod synced;
 mod together;
 mod tree;
 mod years;
