@@ -5,6 +5,7 @@
 mod args;
 mod at_shutdown;
 mod audit;
+mod broken;
 mod bundle;
 mod capture;
 mod change;
@@ -53,44 +54,41 @@ pub use exit::{Exit, Outcome, Trouble};
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
-    // A probe that panics is reported as Unknown; the default hook's words would stand beside it. What
-    // a panic says may quote the file that is read, as an index into a text does; where it was does not.
-    std::panic::set_hook(Box::new(|info| {
-        if let Some(place) = info.location() {
-            tracing::debug!("a panic at {place}");
-        }
-    }));
-    let outcome = match &cli.command {
-        Command::Audit(args) => audit::run(&cli, args),
-        Command::Plan(args) => plan::run(&cli, args),
-        Command::Prepare(args) => prepare::run(&cli, args),
-        Command::Rollback(args) => rollback::run(&cli, args),
-        Command::Runs(args) => runs::run(&cli, args),
-        Command::Capture(args) => capture::run(&cli, args),
-        Command::Disks(args) => disks::run(&cli, args),
-        Command::Dns(args) => dns::run(&cli, args),
-        Command::Umount(args) => umount::run(&cli, args),
-        Command::Mitigations(args) => mitigations::run(&cli, args),
-        Command::Swap(args) => swap::run(&cli, args),
-        Command::Kdump(args) => kdump::run(&cli, args),
-        Command::AtShutdown(args) => at_shutdown::run(&cli, args),
-        Command::Firstboot(args) => firstboot::run(&cli, args),
-        Command::Fleet(args) => fleet::run(&cli, args),
-        Command::Collect(args) => collect::run(&cli, args),
-        Command::Daemon(args) => daemon::run(&cli, args),
-        Command::Status(args) => status::run(&cli, args),
-        Command::Scan(args) => scan::run(&cli, args),
-        Command::Verify(args) => verify::run(&cli, args),
-        Command::Explain(args) => explain::run(&cli, args),
-        Command::List(args) => list::run(&cli, args),
-        Command::Generate(args) => generate::run(&cli, args),
-    };
-    match outcome {
+    broken::keep_quiet();
+    match broken::told(|| run(&cli)) {
         Ok(exit) => exit.into(),
         Err(trouble) => {
             crate::sys::say(&trouble.to_string());
             trouble.exit.into()
         }
+    }
+}
+
+fn run(cli: &Cli) -> Outcome {
+    match &cli.command {
+        Command::Audit(args) => audit::run(cli, args),
+        Command::Plan(args) => plan::run(cli, args),
+        Command::Prepare(args) => prepare::run(cli, args),
+        Command::Rollback(args) => rollback::run(cli, args),
+        Command::Runs(args) => runs::run(cli, args),
+        Command::Capture(args) => capture::run(cli, args),
+        Command::Disks(args) => disks::run(cli, args),
+        Command::Dns(args) => dns::run(cli, args),
+        Command::Umount(args) => umount::run(cli, args),
+        Command::Mitigations(args) => mitigations::run(cli, args),
+        Command::Swap(args) => swap::run(cli, args),
+        Command::Kdump(args) => kdump::run(cli, args),
+        Command::AtShutdown(args) => at_shutdown::run(cli, args),
+        Command::Firstboot(args) => firstboot::run(cli, args),
+        Command::Fleet(args) => fleet::run(cli, args),
+        Command::Collect(args) => collect::run(cli, args),
+        Command::Daemon(args) => daemon::run(cli, args),
+        Command::Status(args) => status::run(cli, args),
+        Command::Scan(args) => scan::run(cli, args),
+        Command::Verify(args) => verify::run(cli, args),
+        Command::Explain(args) => explain::run(cli, args),
+        Command::List(args) => list::run(cli, args),
+        Command::Generate(args) => generate::run(cli, args),
     }
 }
 

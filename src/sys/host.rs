@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use super::runner::spawn;
 use super::{Error, ErrorKind, Result};
 
 /// Whether the process may change a guest at all.
@@ -304,7 +305,8 @@ pub fn run_in_foreground(argv: &[OsString], signal: &dyn Fn() -> usize) -> Resul
         return Err(Error::new("run", "", ErrorKind::Other, "there is no command"));
     };
     let fail = |e: &std::io::Error| Error::io("run", program.display(), e);
-    let mut child = Command::new(program).args(arguments).spawn().map_err(|e| fail(&e))?;
+    let mut command = Command::new(program);
+    let mut child = spawn(command.args(arguments)).map_err(|e| fail(&e))?;
     let mut handed_on = 0;
     loop {
         if let Some(status) = child.try_wait().map_err(|e| fail(&e))? {

@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::record::{Notes, Record, Recorder};
@@ -134,7 +135,9 @@ impl Runner {
             None => limit,
         };
         tracing::debug!(?argv, "run");
-        let mut child = Command::new(program)
+        let failed = |e: &std::io::Error| Error::io("run", &name, e);
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env_clear()
             .env("PATH", PATH)
@@ -143,15 +146,19 @@ impl Runner {
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|e| Error::io("run", &name, &e))?;
-        feed(child.stdin.take(), input);
-        let stdout = reader(child.stdout.take());
-        let stderr = reader(child.stderr.take());
-        let Some(code) = wait(&mut child, limit).map_err(|e| Error::io("run", &name, &e))? else {
-            kill_group(&child);
-            let _ = child.wait();
+            .process_group(0);
+        let mut child = spawn(&mut command).map_err(|e| failed(&e))?;
+        let piped = feed(child.stdin.take(), input)
+            .and_then(|()| Ok((reader(child.stdout.take())?, reader(child.stderr.take())?)));
+        let (stdout, stderr) = match piped {
+            Ok(piped) => piped,
+            Err(e) => {
+                end(&mut child);
+                return Err(failed(&e));
+            }
+        };
+        let Some(code) = wait(&mut child, limit).map_err(|e| failed(&e))? else {
+            end(&mut child);
             let cause = format!("it took longer than {} s", limit.as_secs());
             return Err(Error::new("run", &name, ErrorKind::Timeout, cause));
         };
@@ -163,17 +170,26 @@ impl Runner {
     }
 }
 
+/// Start a process. std panics where the kernel refuses it the word of its child, or the end of one
+/// that could not start; to a run that is half done that is a command that failed, as any other.
+pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    catch_unwind(AssertUnwindSafe(|| command.spawn()))
+        .unwrap_or_else(|_| Err(std::io::Error::other("it cannot be told whether it started")))
+}
+
 /// Write from a thread of its own: a command that does not read must not keep the time limit waiting.
-fn feed(pipe: Option<impl Write + Send + 'static>, input: Option<&[u8]>) {
+fn feed(pipe: Option<impl Write + Send + 'static>, input: Option<&[u8]>) -> std::io::Result<()> {
     if let (Some(mut pipe), Some(input)) = (pipe, input) {
         let input = input.to_vec();
         // One that ends before it has read all of it says itself why.
-        std::thread::spawn(move || drop(pipe.write_all(&input)));
+        thread::Builder::new().spawn(move || drop(pipe.write_all(&input)))?;
     }
+    Ok(())
 }
 
-fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
+/// Read from a thread of its own, which the kernel may refuse where no more tasks are allowed.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<JoinHandle<Vec<u8>>> {
+    thread::Builder::new().spawn(move || {
         let mut kept = Vec::new();
         if let Some(mut pipe) = pipe {
             let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
@@ -200,10 +216,12 @@ fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<i32>> {
     }
 }
 
-fn kill_group(child: &Child) {
+/// End it and all that it started.
+fn end(child: &mut Child) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
+    let _ = child.wait();
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::sync::PoisonError;
 use crate::common::command::Done;
 use crate::common::live::{Live, alone};
 use crate::common::state::assert_same;
-use crate::every::{FAULTS, Point, all, panicked, points, report, trials};
-use crate::subject::{CALLS, Fault, Subject};
+use crate::every::{most_in_turn, panicked, points, report};
+use crate::subject::Subject;
 
 /// How many points a sample has.
 const SAMPLE: usize = 24;
@@ -32,19 +32,6 @@ fn seen(live: &Live) -> Option<String> {
     let text = fs::read_to_string(live.at("/run/seen")).ok()?;
     fs::remove_file(live.at("/run/seen")).expect("what was seen");
     Some(text)
-}
-
-/// It looks at the guest four times and at every process of the machine. Of the calls that only read
-/// each meets one fault, in turn, and those that change something meet all.
-fn most_in_turn(points: &[Point]) -> Vec<(Point, Fault)> {
-    let of = |(at, point): (usize, &Point)| -> Vec<(Point, Fault)> {
-        let faults = match CALLS.contains(&point.call.as_str()) {
-            true => &FAULTS[..],
-            false => &FAULTS[at % FAULTS.len()..][..1],
-        };
-        faults.iter().map(|fault| (point.clone(), *fault)).collect()
-    };
-    points.iter().enumerate().flat_map(of).collect()
 }
 
 fn judge(
@@ -98,7 +85,7 @@ fn with_a_fault_at_every_call() {
         assert_eq!(seen(live).as_deref(), Some("prepared\n"), "its command is run");
         assert_same(&before, &subject.state(), "a capture without fault");
         subject.forget();
-        let trials = if all() { most_in_turn(&points) } else { trials(&points, &FAULTS, SAMPLE) };
+        let trials = most_in_turn(&points, SAMPLE);
         report("capture", points.len(), trials, |point, fault, at| {
             let (done, _) = subject.faulty(&CAPTURE, &point.call, fault, point.number);
             judge(&subject, live, &before, &done, at)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::common::command::Done;
 use crate::common::state::assert_same;
-use crate::subject::{Fault, States, Subject, without_times};
+use crate::subject::{CALLS, Fault, States, Subject, without_times};
 use crate::tree::tree;
 
 /// A kill, a broken disk, a full one, and a signal that comes while the call waits.
@@ -18,8 +18,9 @@ pub const FAULTS: [Fault; 4] =
 /// How many points a sample has.
 const SAMPLE: usize = 60;
 
-/// Calls that always succeed, which a program may rely on.
-const CANNOT_FAIL: [&str; 5] = ["exit_group", "geteuid", "getpid", "getppid", "gettid"];
+/// Calls that always succeed, or fail with nothing but EINTR, which a program may rely on.
+const CANNOT_FAIL: [&str; 6] =
+    ["clock_nanosleep", "exit_group", "geteuid", "getpid", "getppid", "gettid"];
 
 /// After how many faults a whole run says how far it is.
 const PROGRESS: usize = 50;
@@ -101,6 +102,22 @@ pub fn trials(points: &[Point], faults: &[Fault], sample: usize) -> Vec<(Point, 
         .collect()
 }
 
+/// As [`trials`], of a command on a running guest, which looks at every process of the machine: of the
+/// calls that only read each meets one fault, in turn, and those that change something meet all.
+pub fn most_in_turn(points: &[Point], sample: usize) -> Vec<(Point, Fault)> {
+    if !all() {
+        return trials(points, &FAULTS, sample);
+    }
+    let of = |(at, point): (usize, &Point)| -> Vec<(Point, Fault)> {
+        let faults = match CALLS.contains(&point.call.as_str()) {
+            true => &FAULTS[..],
+            false => &FAULTS[at % FAULTS.len()..][..1],
+        };
+        faults.iter().map(|fault| (point.clone(), *fault)).collect()
+    };
+    points.iter().enumerate().flat_map(of).collect()
+}
+
 /// Run trials, print how many and what failed, and fail if any did.
 pub fn report(
     title: &str,
@@ -112,7 +129,9 @@ pub fn report(
     let mut failures = Vec::new();
     for (at, (point, fault)) in trials.into_iter().enumerate() {
         if let Err(why) = trial(&point, fault, at) {
-            failures.push(format!("{fault:?} at {} {}: {why}", point.call, point.number));
+            let failure = format!("{fault:?} at {} {}: {why}", point.call, point.number);
+            eprintln!("{title}: {failure}");
+            failures.push(failure);
         }
         if failures.len() == MOST_SHOWN {
             break;
@@ -130,12 +149,14 @@ pub fn report(
 /// signals: as good as a kill.
 pub fn panicked(done: &Done) -> bool {
     let is_runtime = done.code == 134 && done.err.contains("fatal runtime error: initialization");
-    !is_runtime && (done.code == 101 || done.err.contains("panicked"))
+    let is_told = ["panicked", "broke off"].iter().any(|word| done.err.contains(word));
+    !is_runtime && (done.code == 101 || is_told)
 }
 
 /// Whether ld.so(8), which starts a debug build, was refused: nothing of guestprep ran.
 pub fn never_began(done: &Done) -> bool {
-    done.code == 127 && done.err.contains("error while loading shared libraries")
+    let of_loader = ["error while loading shared libraries", "cannot set up thread-local storage"];
+    done.code == 127 && of_loader.iter().any(|words| done.err.contains(words))
 }
 
 /// What must hold after a command that met a fault, and after the next one.

@@ -24,3 +24,4 @@ mod losses;
 mod monitoring;
 mod served;
 mod standing;
+mod together;
