@@ -6,14 +6,12 @@
 //! a FIFO never blocks and a device never notices.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::files::{Files, FsUse, MAX_NAMES};
@@ -28,10 +26,6 @@ pub struct Confined {
     /// Whether openat2(2) works here, as far as is known.
     has_openat2: Cell<bool>,
 }
-
-/// openat2 gives up with EAGAIN when something on the path was renamed meanwhile; this often it
-/// is asked again.
-const RACES: usize = 32;
 
 impl Confined {
     /// Confine paths to a directory, whose own path has no links.
@@ -107,38 +101,11 @@ impl Confined {
         flags: OFlags,
         operation: &'static str,
     ) -> Result<Option<OwnedFd>> {
-        if self.has_openat2.get() {
-            match self.openat2(path, flags) {
-                Ok(fd) => return Ok(Some(fd)),
-                Err(Errno::NOSYS) => self.has_openat2.set(false), // KERNEL(5.6): older ones lack it.
-                // EPERM: a seccomp filter from before openat2. EAGAIN: the path keeps moving.
-                Err(Errno::PERM | Errno::AGAIN) => {}
-                Err(e) => return absent(Error::errno(operation, path, e)),
-            }
-        }
-        match resolve::open_in_root(self.directory.as_fd(), path.as_bytes(), flags) {
+        let root = self.directory.as_fd();
+        match resolve::open_in_root(root, path.as_bytes(), flags, &self.has_openat2) {
             Ok(fd) => Ok(Some(fd)),
             Err(e) => absent(Error::errno(operation, path, e)),
         }
-    }
-
-    fn openat2(&self, path: &GuestPath, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        // Links of /proc that lead out of every root ("magic links") are not followed.
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let flags = flags | OFlags::CLOEXEC;
-        let mut last = Errno::AGAIN;
-        for _ in 0..RACES {
-            match rustix::fs::openat2(&self.directory, as_path(path), flags, Mode::empty(), resolve)
-            {
-                Err(Errno::AGAIN) => last = Errno::AGAIN,
-                Err(e) => {
-                    last = e;
-                    break;
-                }
-                Ok(fd) => return Ok(fd),
-            }
-        }
-        Err(last)
     }
 
     fn attributes(
@@ -290,8 +257,4 @@ fn absent<T>(error: Error) -> Result<Option<T>> {
         ErrorKind::NotFound => Ok(None),
         _ => Err(error),
     }
-}
-
-pub(super) fn as_path(path: &GuestPath) -> &Path {
-    Path::new(OsStr::from_bytes(path.as_bytes()))
 }
