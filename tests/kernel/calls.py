@@ -120,16 +120,15 @@ class Code:
                 continue
             seen.add((index, register))
             address = self.lines[index].address
-            before = list(self.jumps[address])
-            if self.lines[index - 1].name not in ENDS:
-                before.append(index - 1)
+            before = [] if self.lines[index - 1].name in ENDS else [index - 1]
             if self.begins(index):
                 callers = list(self.callers(address))
                 if not callers:
                     raise LookupError(f"{address:x}: who calls this with the number in {register}")
                 for caller in callers:
                     found |= self.values(caller, register, seen)
-                before = before if index - 1 in before and not self.padded(index) else []
+            else:
+                before += self.jumps[address]
             for line in before:
                 step = self.step(line, register)
                 if isinstance(step, set):
@@ -139,13 +138,12 @@ class Code:
         return found
 
     def begins(self, index):
+        """Whether a function begins here: something calls it, or nothing that is seen leads to it (and it is no padding)."""
         address = self.lines[index].address
-        return bool(self.calls[address] or self.loads[address]) or not (
-            self.jumps[address] or self.lines[index - 1].name not in ENDS or self.lines[index].name.startswith(("nop", "xchg"))
-        )
-
-    def padded(self, index):
-        return self.lines[index - 1].name in ENDS
+        if self.calls[address] or self.loads[address]:
+            return True
+        is_reached = self.jumps[address] or self.lines[index - 1].name not in ENDS
+        return not is_reached and not self.lines[index].name.startswith(("nop", "xchg"))
 
     def step(self, index, register):
         """What an instruction puts into a register: a set of numbers, or the list of registers it depends on."""
