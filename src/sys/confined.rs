@@ -11,7 +11,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::files::{Files, FsUse, MAX_NAMES};
@@ -189,31 +189,19 @@ impl Files for Confined {
     // Asked of statx(2) first, which needs no right to open the file; of FS_IOC_GETFLAGS where
     // statx does not know (KERNEL(4.11): filesystems began to answer then).
     fn flags(&self, path: &GuestPath) -> Result<Option<InodeFlags>> {
-        const IMMUTABLE: u64 = 0x10; // STATX_ATTR_IMMUTABLE
-        const APPEND: u64 = 0x20; // STATX_ATTR_APPEND
         let Some((handle, attributes)) = self.resolve(path, "look at")? else { return Ok(None) };
         if let Ok(statx) =
             rustix::fs::statx(handle.as_fd(), "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-            && statx.stx_attributes_mask.bits() & (IMMUTABLE | APPEND) == IMMUTABLE | APPEND
+            && let Some(flags) = InodeFlags::from_statx(&statx)
         {
-            let bits = statx.stx_attributes.bits();
-            return Ok(Some(InodeFlags {
-                immutable: bits & IMMUTABLE != 0,
-                append_only: bits & APPEND != 0,
-            }));
+            return Ok(Some(flags));
         }
         if attributes.kind != FileKind::Regular {
             return Ok(Some(InodeFlags::default()));
         }
         let Some(file) = self.open_regular(path)? else { return Ok(None) };
-        match rustix::fs::ioctl_getflags(&file) {
-            Ok(flags) => Ok(Some(InodeFlags {
-                immutable: flags.contains(IFlags::IMMUTABLE),
-                append_only: flags.contains(IFlags::APPEND),
-            })),
-            Err(Errno::NOTTY | Errno::OPNOTSUPP) => Ok(Some(InodeFlags::default())),
-            Err(e) => Err(Error::errno("read the flags of", path, e)),
-        }
+        let flags = InodeFlags::of_file(&file);
+        flags.map(Some).map_err(|e| Error::errno("read the flags of", path, e))
     }
 
     fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>> {
