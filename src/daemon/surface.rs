@@ -28,8 +28,7 @@ pub struct Surface {
     calls: mpsc::Receiver<Call>,
     orders: Orders,
     runtime: tokio::runtime::Runtime,
-    /// As long as the judge has it there is an answer.
-    _publish: watch::Sender<Option<State>>,
+    publish: watch::Sender<Option<State>>,
 }
 
 /// What came of a connection.
@@ -74,7 +73,7 @@ impl Default for Surface {
             calls,
             orders,
             runtime: runtime.expect("a runtime"),
-            _publish: publish,
+            publish,
         }
     }
 }
@@ -88,7 +87,13 @@ impl Surface {
     pub fn converse(&self, uid: u32, bytes: &[u8], piece: usize) -> Exchange {
         // Nothing waits for the runtime: it is there for the timers, which are never due.
         let _context = self.runtime.enter();
-        let wire = RefCell::new(Wire { unread: bytes, piece, hung_up: false, answer: Vec::new() });
+        let wire = RefCell::new(Wire {
+            unread: bytes,
+            piece,
+            hung_up: false,
+            gone: false,
+            answer: Vec::new(),
+        });
         let woken = Arc::new(Woken::default());
         let waker = Arc::clone(&woken).into();
         let mut context = Context::from_waker(&waker);
@@ -99,12 +104,25 @@ impl Surface {
                 asked_to_change |= self.hear(call);
             }
             if !woken.0.swap(false, Ordering::Relaxed) {
-                let hung_up = std::mem::replace(&mut wire.borrow_mut().hung_up, true);
-                assert!(!hung_up, "nobody is there and nothing happens, but it does not end");
+                self.hang_up(&wire);
             }
         }
         let answer = std::mem::take(&mut wire.borrow_mut().answer);
         Exchange { answer, asked_to_change }
+    }
+
+    /// The client says no more; when that ends nothing, it is gone, as whoever sends it the next event
+    /// is told.
+    fn hang_up(&self, wire: &RefCell<Wire>) {
+        let mut end = wire.borrow_mut();
+        if !end.hung_up {
+            end.hung_up = true;
+            return;
+        }
+        assert!(!end.gone, "nobody is there, but it does not end");
+        end.gone = true;
+        drop(end);
+        self.publish.send_modify(|_| ());
     }
 
     /// Answers as the judge would; gives whether it was asked to change the guest.
@@ -139,6 +157,7 @@ struct Wire<'a> {
     unread: &'a [u8],
     piece: usize,
     hung_up: bool,
+    gone: bool,
     answer: Vec<u8>,
 }
 
@@ -170,7 +189,11 @@ impl Write for End<'_> {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.borrow_mut().answer.extend_from_slice(bytes);
+        let mut wire = self.0.borrow_mut();
+        if wire.gone {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        wire.answer.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -216,6 +239,13 @@ mod tests {
                 assert_eq!(ask(uid, &request, piece), (status.to_owned(), asked), "{uid}: {line}");
             }
         }
+    }
+
+    /// Which hides its end until something is sent to it.
+    #[test]
+    fn a_follower_that_says_more_than_its_request_is_not_followed_for_ever() {
+        let request = "GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\nand more";
+        assert_eq!(ask(1000, request, usize::MAX), ("200".to_owned(), false));
     }
 
     #[test]
