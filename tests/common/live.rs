@@ -238,6 +238,22 @@ impl Live {
         state::mounts(&self.root)
     }
 
+    /// Name the instance. A machine that tests is one machine; its own DMI UUID is not to be seen.
+    pub fn instance(&self, id: &str) {
+        let dmi = self.at("/sys/devices/virtual/dmi/id");
+        if fs::exists(format!("{dmi}/product_uuid")).unwrap_or(false) {
+            run(&["mount", "-t", "tmpfs", "none", &dmi]);
+        }
+        fs::create_dir_all(self.at("/var/lib/cloud/data")).expect("a directory");
+        fs::write(self.at("/var/lib/cloud/data/instance-id"), format!("{id}\n")).expect("an id");
+    }
+
+    /// Have one more program of the machine in it.
+    pub fn bring(&self, program: &str) {
+        let path = which(program).unwrap_or_else(|| panic!("there is no {program}"));
+        self.copy_program(&path, &format!("usr/bin/{program}"));
+    }
+
     /// Set flags of a file; they are taken away when the guest goes.
     pub fn chattr(&mut self, flags: &str, path: &str) {
         run(&["chattr", flags, &self.at(path)]);
@@ -246,8 +262,7 @@ impl Live {
 
     fn copy_programs(&self) {
         for program in PROGRAMS {
-            let Some(path) = which(program) else { panic!("there is no {program}") };
-            self.copy_program(&path, &format!("usr/bin/{program}"));
+            self.bring(program);
         }
         self.copy_program(stripped(), GUESTPREP.trim_start_matches('/'));
     }

@@ -12,7 +12,7 @@ use crate::subject::{Fault, States, Subject, without_times};
 use crate::tree::tree;
 
 /// A kill, a broken disk, a full one, and a signal that comes while the call waits.
-const FAULTS: [Fault; 4] =
+pub const FAULTS: [Fault; 4] =
     [Fault::Kill, Fault::Once("EIO"), Fault::Once("ENOSPC"), Fault::Once("EINTR")];
 
 /// How many points a sample has.
@@ -20,6 +20,9 @@ const SAMPLE: usize = 60;
 
 /// Calls that always succeed, which a program may rely on.
 const CANNOT_FAIL: [&str; 5] = ["exit_group", "geteuid", "getpid", "getppid", "gettid"];
+
+/// After how many faults a whole run says how far it is.
+const PROGRESS: usize = 50;
 
 /// More failures than a person reads.
 const MOST_SHOWN: usize = 20;
@@ -114,9 +117,25 @@ pub fn report(
         if failures.len() == MOST_SHOWN {
             break;
         }
+        // Hours, where all are tried: whoever waits sees how far it is.
+        if all() && (at + 1) % PROGRESS == 0 {
+            eprintln!("{title}: {} of {count} faults tried, {} failures", at + 1, failures.len());
+        }
     }
     println!("{title}: {points} calls, {count} faults tried, {} failures", failures.len());
     assert!(failures.is_empty(), "{title}:\n{}", failures.join("\n"));
+}
+
+/// Whether a command fell over its own feet. Rust's own start aborts where it gets no stack for
+/// signals: as good as a kill.
+pub fn panicked(done: &Done) -> bool {
+    let is_runtime = done.code == 134 && done.err.contains("fatal runtime error: initialization");
+    !is_runtime && (done.code == 101 || done.err.contains("panicked"))
+}
+
+/// Whether ld.so(8), which starts a debug build, was refused: nothing of guestprep ran.
+pub fn never_began(done: &Done) -> bool {
+    done.code == 127 && done.err.contains("error while loading shared libraries")
 }
 
 /// What must hold after a command that met a fault, and after the next one.
@@ -137,9 +156,7 @@ pub fn judge(
         }
     };
     let said = || format!("it says {}: {}", done.code, done.err);
-    // Rust's own start aborts where it gets no stack for signals: as good as a kill.
-    let is_runtime = done.code == 134 && done.err.contains("fatal runtime error: initialization");
-    if !is_runtime && (done.code == 101 || done.err.contains("panicked")) {
+    if panicked(done) {
         return Err(said());
     }
     // Something could not be read, so that less was prepared; its report says what is left to do.
@@ -159,10 +176,11 @@ pub fn judge(
         }
     }
     // The next command, whichever it is; `rollback`, where there is something that only that ends.
+    let prepare: Vec<&str> = states.prepare.iter().map(String::as_str).collect();
     let next: &[&str] = match at % 3 {
         _ if is_less || done.code == 5 => &["rollback", "--yes"],
         0 => &["runs"],
-        1 => &PREPARE,
+        1 => &prepare,
         _ => &["rollback", "--yes"],
     };
     let answer = subject.guestprep(next);

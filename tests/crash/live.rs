@@ -8,7 +8,7 @@ use crate::common::live::{Live, alone};
 use crate::subject::{Fault, States, Subject, kill_everywhere, refuse_everywhere};
 
 /// A guest with a data disk, a bind mount of a part of it, and a swap file on it.
-fn guest(live: &mut Live) {
+pub fn guest(live: &mut Live) {
     live.data();
     live.append_fstab("/data/www /srv none bind 0 0\n/data/swap none swap sw 0 0\n");
     fs::create_dir(live.at("/data/www")).expect("www");

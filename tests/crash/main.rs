@@ -18,8 +18,11 @@ mod common {
     pub mod state;
 }
 
+mod captured;
+mod children;
 mod erased;
 mod every;
+mod first_boot;
 mod live;
 mod power;
 mod refused;

@@ -47,6 +47,17 @@ pub enum Fault {
     Always(&'static str),
 }
 
+impl Fault {
+    /// What strace(1) is told to do at the Nth call.
+    pub fn injected(self, n: usize) -> String {
+        match self {
+            Fault::Kill => format!("signal=SIGKILL:when={n}"),
+            Fault::Once(error) => format!("error={error}:when={n}"),
+            Fault::Always(error) => format!("error={error}:when={n}+"),
+        }
+    }
+}
+
 impl Subject<'_> {
     fn root(&self) -> &Path {
         match self {
@@ -77,11 +88,7 @@ impl Subject<'_> {
 
     /// Run guestprep with a fault at the Nth call of a kind; and whether there were so many.
     pub fn faulty(&self, args: &[&str], call: &str, fault: Fault, n: usize) -> (Done, bool) {
-        let what = match fault {
-            Fault::Kill => format!("signal=SIGKILL:when={n}"),
-            Fault::Once(error) => format!("error={error}:when={n}"),
-            Fault::Always(error) => format!("error={error}:when={n}+"),
-        };
+        let what = fault.injected(n);
         let log = tempfile::NamedTempFile::new().expect("a file");
         let strace = format!("strace -f -qq -e trace={call} -e inject={call}:{what}");
         let mut wrapper: Vec<&str> = strace.split(' ').collect();
@@ -143,6 +150,8 @@ pub struct States {
     pub before: String,
     /// As prepared, without times.
     pub after: String,
+    /// What prepares it so.
+    pub prepare: Vec<String>,
 }
 
 impl States {
@@ -159,7 +168,7 @@ impl States {
         subject.guestprep(&["rollback", "--yes"]).exits(0);
         assert_same(&before, &subject.state(), "a rollback without fault");
         subject.forget();
-        Self { before, after }
+        Self { before, after, prepare: owned(&[prepare]) }
     }
 }
 

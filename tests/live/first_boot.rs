@@ -11,21 +11,11 @@ use crate::common::state::assert_same;
 
 const STATE: &str = "/var/lib/guestprep";
 
-/// Name the instance. A machine that tests is one machine; its own DMI UUID is not to be seen.
-fn instance(live: &Live, id: &str) {
-    let dmi = live.at("/sys/devices/virtual/dmi/id");
-    if fs::exists(format!("{dmi}/product_uuid")).unwrap_or(false) {
-        run(&["mount", "-t", "tmpfs", "none", &dmi]);
-    }
-    fs::create_dir_all(live.at("/var/lib/cloud/data")).expect("a directory");
-    fs::write(live.at("/var/lib/cloud/data/instance-id"), format!("{id}\n")).expect("an id");
-}
-
 /// Prepared on the source, and booted as a clone, with its disks still there.
 fn cloned(live: &Live) {
-    instance(live, "i-source");
+    live.instance("i-source");
     live.guestprep(&["prepare", "--yes"]).exits(0);
-    instance(live, "i-clone");
+    live.instance("i-clone");
 }
 
 fn is_mounted(live: &Live, target: &str) -> bool {
@@ -96,7 +86,7 @@ fn a_clone_with_its_disk_has_everything_back_and_nothing_of_its_source() {
 fn the_source_is_left_alone() {
     alone(&[], |live| {
         live.data();
-        instance(live, "i-source");
+        live.instance("i-source");
         live.guestprep(&["prepare", "--yes"]).exits(0);
         let says = |code: i32, words: &str| {
             let (before, kept) = (live.state(), names(live, STATE));
@@ -112,7 +102,7 @@ fn the_source_is_left_alone() {
         fs::remove_dir_all(live.at("/run/cloud-init")).expect("the directory");
         fs::remove_file(live.at("/var/lib/cloud/data/instance-id")).expect("the id");
         says(3, "neither a DMI product UUID nor an instance id");
-        instance(live, "i-source");
+        live.instance("i-source");
         live.guestprep(&["rollback", "--yes"]).exits(0);
         live.guestprep(&["firstboot"]).exits(3);
     });
@@ -228,7 +218,7 @@ fn a_clone_that_is_made_an_image_of_keeps_its_own_run() {
         let before = live.state();
         live.guestprep(&["firstboot"]).exits(0).says("was made on this instance");
         assert_same(&before, &live.state(), "firstboot changed a source");
-        instance(live, "i-clone-of-clone");
+        live.instance("i-clone-of-clone");
         live.guestprep(&["firstboot"]).exits(0).says("back: /etc/fstab:3");
         assert!(is_mounted(live, "/data"), "{}", live.mounts());
     });
