@@ -15,7 +15,8 @@ fn who_writes_on_into_a_log_that_was_taken_away_is_named() {
         let has_content = |path: &str| fs::metadata(live.at(path)).is_ok_and(|it| it.len() > 0);
         until("it writes", || has_content("/var/log/messages"));
         // On a busy machine the writer may not have its turn between the emptying and the look.
-        let said = format!("/var/log/messages is there again: pid {} (sh -c exec 3>>", writer.pid());
+        let said =
+            format!("/var/log/messages is there again: pid {} (sh -c exec 3>>", writer.pid());
         until("the writer is named", || {
             live.guestprep(&["prepare", "--yes", "--check", "log-files"]).err.contains(&said)
         });
