@@ -162,3 +162,8 @@ fn never_opens_what_could_block_and_never_leaves() {
 fn the_same_on_an_old_kernel() {
     old_kernel::the_same_on_an_old_kernel(&[]);
 }
+
+#[test]
+fn the_same_behind_an_old_filter() {
+    old_kernel::the_same_behind_an_old_filter(&[]);
+}

@@ -152,7 +152,8 @@ pub fn roll_back(orders: &Orders) -> Result<Done, Refused> {
     roll_back_last(orders)
 }
 
-fn allowed(orders: &Orders) -> Result<(), Refused> {
+/// Whether the operator lets a client have this guest changed.
+pub fn allowed(orders: &Orders) -> Result<(), Refused> {
     if orders.as_init_sees || !sys::is_root() {
         // What is mounted or unmounted in a namespace of one's own stays in it.
         let why = "the daemon's unit shuts it off from the guest: allow-changes.conf opens it";

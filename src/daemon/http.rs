@@ -33,6 +33,10 @@ const MAX_BODY: usize = 4 << 10;
 /// So many clients may follow the events at a time.
 const MAX_FOLLOWERS: usize = 16;
 
+/// So long nothing is sent to a client that follows the events; then a comment is, which ends the
+/// connection of one that is gone. Its end alone is not seen where it sent more than its request.
+const STILL_THERE: Duration = Duration::from_secs(15);
+
 /// What no event tells of (free space, processes, the time) is looked at for whoever asks, when it
 /// was not for so long.
 const STALE: Duration = Duration::from_secs(30);
@@ -139,8 +143,11 @@ async fn events(
         let _ = &place;
         let readiness = state?.readiness;
         let event = Event::default().event("readiness").id(readiness.generation.to_string());
-        event.json_data(&*readiness).ok().map(Ok)
+        event.json_data(&*readiness).ok()
     });
+    let stream = stream
+        .timeout_repeating(tokio::time::interval(STILL_THERE))
+        .map(|event| Ok(event.unwrap_or_else(|_| Event::default().comment(""))));
     Ok(Sse::new(stream))
 }
 

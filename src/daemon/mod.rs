@@ -15,6 +15,9 @@ mod judge;
 mod looking;
 mod serve;
 mod state;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod surface;
 
 use std::sync::mpsc;
 

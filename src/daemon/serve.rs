@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::{Extension, Router};
+use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -111,7 +112,12 @@ pub async fn serve(listener: StdListener, router: Router) {
 
 async fn answer(stream: UnixStream, router: Router) {
     let Ok(credentials) = stream.peer_cred() else { return };
-    let peer = Peer { uid: credentials.uid(), takes_its_time: Arc::default() };
+    converse(TokioIo::new(stream), credentials.uid(), router).await;
+}
+
+/// One request of a user, and its answer, over whatever carries them.
+pub async fn converse(stream: impl Read + Write + Unpin, uid: u32, router: Router) {
+    let peer = Peer { uid, takes_its_time: Arc::default() };
     let takes_its_time = Arc::clone(&peer.takes_its_time);
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let connection = http1::Builder::new()
@@ -120,7 +126,7 @@ async fn answer(stream: UnixStream, router: Router) {
         .keep_alive(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = &mut connection => return,

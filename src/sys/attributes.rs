@@ -40,6 +40,29 @@ pub struct InodeFlags {
 }
 
 impl InodeFlags {
+    /// What statx(2) says of them; `None` where the filesystem does not (KERNEL(4.11): they began to).
+    pub(super) fn from_statx(found: &rustix::fs::Statx) -> Option<Self> {
+        const IMMUTABLE: u64 = 0x10; // STATX_ATTR_IMMUTABLE
+        const APPEND: u64 = 0x20; // STATX_ATTR_APPEND
+        let (known, bits) = (found.stx_attributes_mask.bits(), found.stx_attributes.bits());
+        (known & (IMMUTABLE | APPEND) == IMMUTABLE | APPEND)
+            .then_some(Self { immutable: bits & IMMUTABLE != 0, append_only: bits & APPEND != 0 })
+    }
+
+    /// What FS_IOC_GETFLAGS says of an open file; neither where its filesystem has none.
+    pub(super) fn of_file(file: impl std::os::fd::AsFd) -> rustix::io::Result<Self> {
+        use rustix::fs::IFlags;
+        use rustix::io::Errno;
+        match rustix::fs::ioctl_getflags(file) {
+            Ok(flags) => Ok(Self {
+                immutable: flags.contains(IFlags::IMMUTABLE),
+                append_only: flags.contains(IFlags::APPEND),
+            }),
+            Err(Errno::NOTTY | Errno::OPNOTSUPP) => Ok(Self::default()),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Whether either flag stands in the way of a change.
     pub fn any(self) -> bool {
         self.immutable || self.append_only

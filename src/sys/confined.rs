@@ -6,14 +6,12 @@
 //! a FIFO never blocks and a device never notices.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, IFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::files::{Files, FsUse, MAX_NAMES};
@@ -28,10 +26,6 @@ pub struct Confined {
     /// Whether openat2(2) works here, as far as is known.
     has_openat2: Cell<bool>,
 }
-
-/// openat2 gives up with EAGAIN when something on the path was renamed meanwhile; this often it
-/// is asked again.
-const RACES: usize = 32;
 
 impl Confined {
     /// Confine paths to a directory, whose own path has no links.
@@ -107,38 +101,11 @@ impl Confined {
         flags: OFlags,
         operation: &'static str,
     ) -> Result<Option<OwnedFd>> {
-        if self.has_openat2.get() {
-            match self.openat2(path, flags) {
-                Ok(fd) => return Ok(Some(fd)),
-                Err(Errno::NOSYS) => self.has_openat2.set(false), // KERNEL(5.6): older ones lack it.
-                // EPERM: a seccomp filter from before openat2. EAGAIN: the path keeps moving.
-                Err(Errno::PERM | Errno::AGAIN) => {}
-                Err(e) => return absent(Error::errno(operation, path, e)),
-            }
-        }
-        match resolve::open_in_root(self.directory.as_fd(), path.as_bytes(), flags) {
+        let root = self.directory.as_fd();
+        match resolve::open_in_root(root, path.as_bytes(), flags, &self.has_openat2) {
             Ok(fd) => Ok(Some(fd)),
             Err(e) => absent(Error::errno(operation, path, e)),
         }
-    }
-
-    fn openat2(&self, path: &GuestPath, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        // Links of /proc that lead out of every root ("magic links") are not followed.
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let flags = flags | OFlags::CLOEXEC;
-        let mut last = Errno::AGAIN;
-        for _ in 0..RACES {
-            match rustix::fs::openat2(&self.directory, as_path(path), flags, Mode::empty(), resolve)
-            {
-                Err(Errno::AGAIN) => last = Errno::AGAIN,
-                Err(e) => {
-                    last = e;
-                    break;
-                }
-                Ok(fd) => return Ok(fd),
-            }
-        }
-        Err(last)
     }
 
     fn attributes(
@@ -222,31 +189,19 @@ impl Files for Confined {
     // Asked of statx(2) first, which needs no right to open the file; of FS_IOC_GETFLAGS where
     // statx does not know (KERNEL(4.11): filesystems began to answer then).
     fn flags(&self, path: &GuestPath) -> Result<Option<InodeFlags>> {
-        const IMMUTABLE: u64 = 0x10; // STATX_ATTR_IMMUTABLE
-        const APPEND: u64 = 0x20; // STATX_ATTR_APPEND
         let Some((handle, attributes)) = self.resolve(path, "look at")? else { return Ok(None) };
         if let Ok(statx) =
             rustix::fs::statx(handle.as_fd(), "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-            && statx.stx_attributes_mask.bits() & (IMMUTABLE | APPEND) == IMMUTABLE | APPEND
+            && let Some(flags) = InodeFlags::from_statx(&statx)
         {
-            let bits = statx.stx_attributes.bits();
-            return Ok(Some(InodeFlags {
-                immutable: bits & IMMUTABLE != 0,
-                append_only: bits & APPEND != 0,
-            }));
+            return Ok(Some(flags));
         }
         if attributes.kind != FileKind::Regular {
             return Ok(Some(InodeFlags::default()));
         }
         let Some(file) = self.open_regular(path)? else { return Ok(None) };
-        match rustix::fs::ioctl_getflags(&file) {
-            Ok(flags) => Ok(Some(InodeFlags {
-                immutable: flags.contains(IFlags::IMMUTABLE),
-                append_only: flags.contains(IFlags::APPEND),
-            })),
-            Err(Errno::NOTTY | Errno::OPNOTSUPP) => Ok(Some(InodeFlags::default())),
-            Err(e) => Err(Error::errno("read the flags of", path, e)),
-        }
+        let flags = InodeFlags::of_file(&file);
+        flags.map(Some).map_err(|e| Error::errno("read the flags of", path, e))
     }
 
     fn xattr(&self, path: &GuestPath, name: &str) -> Result<Option<ByteString>> {
@@ -290,8 +245,4 @@ fn absent<T>(error: Error) -> Result<Option<T>> {
         ErrorKind::NotFound => Ok(None),
         _ => Err(error),
     }
-}
-
-pub(super) fn as_path(path: &GuestPath) -> &Path {
-    Path::new(OsStr::from_bytes(path.as_bytes()))
 }

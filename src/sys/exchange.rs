@@ -24,8 +24,9 @@ impl Spot {
         match self.exchange(out) {
             Ok(()) => {}
             // KERNEL(3.15): older ones have no renameat2(2), and some filesystems no exchange. What
-            // is written between this look and the rename is lost there.
-            Err(Errno::NOSYS | Errno::INVAL | Errno::NOENT) => {
+            // is written between this look and the rename is lost there. EPERM: a seccomp filter
+            // from before the call, or the file's own refusal, which the rename meets too.
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::NOENT) => {
                 let result = self.still_has(read).and_then(|()| self.rename(out, &self.name));
                 return if result.is_ok() { result } else { self.dir.remove(out).and(result) };
             }

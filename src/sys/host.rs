@@ -192,9 +192,11 @@ pub fn remove_named(path: &Path) {
 /// What the system says; an existing name is never replaced.
 pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     use rustix::fs::{CWD, RenameFlags};
+    use rustix::io::Errno;
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every filesystem can refuse to replace (renameat2(2)).
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !exists(to) => {
+        // KERNEL(3.15): older ones have no renameat2(2), and some filesystems cannot refuse to
+        // replace; a seccomp filter from before it says EPERM.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) if !exists(to) => {
             std::fs::rename(from, to).map_err(|e| Error::io("rename", from.display(), &e))
         }
         done => done.map_err(|e| Error::errno("make", to.display(), e)),

@@ -9,16 +9,16 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
-use super::confined::as_path;
+use super::resolve::open_in_root;
 use super::{Error, ErrorKind, FileKind, Filesystem, Result, Runner};
 use crate::model::GuestPath;
 
@@ -140,8 +140,8 @@ impl PrivateMounts {
         let fail = |e| Error::errno("mount on", target, e);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty()).map_err(fail)?;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let on = match rustix::fs::openat2(&root, as_path(target), flags, Mode::empty(), resolve) {
+        let has_openat2 = Cell::new(true);
+        let on = match open_in_root(root.as_fd(), target.as_bytes(), flags, &has_openat2) {
             Ok(on) => on,
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(false),
             Err(e) => return Err(fail(e)),

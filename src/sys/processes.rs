@@ -176,8 +176,9 @@ fn on_mount(link: &Path, device: (u32, u32), mount: u32) -> Option<ByteString> {
             statx.stx_mnt_id == u64::from(mount)
         }
         Ok(statx) => (statx.stx_dev_major, statx.stx_dev_minor) == device,
-        // KERNEL(4.11): no statx at all, and no way to ask without the server's answer.
-        Err(Errno::NOSYS) => {
+        // KERNEL(4.11): no statx at all, and no way to ask without the server's answer; a seccomp
+        // filter from before it says EPERM.
+        Err(Errno::NOSYS | Errno::PERM) => {
             let of = rustix::fs::stat(link).ok()?.st_dev;
             (rustix::fs::major(of), rustix::fs::minor(of)) == device
         }

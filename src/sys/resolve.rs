@@ -9,23 +9,54 @@
 //! followed by the kernel, and `..` goes back to a directory that is already open. Nothing that
 //! happens to the tree meanwhile can lead the walk out of its root.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags};
 use rustix::io::Errno;
 
 /// How many links a path may lead through, as in the kernel (MAXSYMLINKS).
 const MAX_LINKS: usize = 40;
 
-/// Open a path as openat2(2) does with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
+/// openat2 gives up with EAGAIN when something on the path was renamed meanwhile; this often it
+/// is asked again.
+const RACES: usize = 32;
+
+/// Open a path in a root, which it cannot leave: no link of /proc that leads out of every root
+/// ("magic links") is followed. `has_openat2` remembers whether this kernel has that call.
 ///
 /// # Errors
-/// What openat2(2) would say: ENOENT, ENOTDIR, ELOOP and whatever openat(2) does.
+/// What openat2(2) says: ENOENT, ENOTDIR, ELOOP and whatever openat(2) does.
 pub(super) fn open_in_root(
     root: BorrowedFd<'_>,
     path: &[u8],
     flags: OFlags,
+    has_openat2: &Cell<bool>,
 ) -> Result<OwnedFd, Errno> {
+    if has_openat2.get() {
+        match by_kernel(root, path, flags) {
+            Err(Errno::NOSYS) => has_openat2.set(false), // KERNEL(5.6): older ones lack it.
+            // EPERM: a seccomp filter from before openat2. EAGAIN: the path keeps moving.
+            Err(Errno::PERM | Errno::AGAIN) => {}
+            opened => return opened,
+        }
+    }
+    by_walk(root, path, flags)
+}
+
+fn by_kernel(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let flags = flags | OFlags::CLOEXEC;
+    for _ in 1..RACES {
+        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            opened => return opened,
+        }
+    }
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
+}
+
+fn by_walk(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
     let mut entered: Vec<OwnedFd> = Vec::new();
     let mut left = names(path);
@@ -107,7 +138,6 @@ mod tests {
     use std::path::Path;
 
     use proptest::prelude::*;
-    use rustix::fs::ResolveFlags;
 
     use super::*;
 
@@ -122,12 +152,10 @@ mod tests {
         rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
     }
 
+    /// The kernel's own answer; something is renamed somewhere while it goes through `..`.
     fn by_kernel(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         loop {
-            let flags = flags | OFlags::CLOEXEC;
-            match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
-                // Something was renamed somewhere while it went through `..`.
+            match super::by_kernel(root, path.as_bytes(), flags) {
                 Err(Errno::AGAIN) => {}
                 opened => return opened,
             }
@@ -148,10 +176,10 @@ mod tests {
         let root = directory(root);
         for flags in FLAGS {
             let wanted = by_kernel(root.as_fd(), path, flags);
-            if matches!(wanted, Err(Errno::NOSYS)) {
+            if matches!(wanted, Err(Errno::NOSYS | Errno::PERM)) {
                 return None;
             }
-            let got = open_in_root(root.as_fd(), path.as_bytes(), flags);
+            let got = by_walk(root.as_fd(), path.as_bytes(), flags);
             assert_eq!(what(got), what(wanted), "{path:?} opened with {flags:?}");
         }
         Some(())

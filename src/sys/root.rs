@@ -36,7 +36,9 @@ impl Root {
     /// When it does not exist, is not a directory, or may not be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        // The operator's own path may have links; what is opened below it has none.
+        // The operator's own path may have links; what is opened below it has none. A slash at its
+        // end would have glibc ask faccessat2(2), which a seccomp filter from before it refuses.
+        let path: PathBuf = path.components().collect();
         let full = path.canonicalize().map_err(|e| Error::io("open", &shown, &e))?;
         if !full.is_dir() {
             return Err(Error::new("open", shown, ErrorKind::NotRegular, "it is not a directory"));

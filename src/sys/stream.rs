@@ -1,7 +1,7 @@
 //! A guest's file that is read as a stream, by another thread too.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::Stat;
@@ -13,8 +13,14 @@ use super::{Attributes, Error, Result, Time};
 /// An open regular file. What can be done with it is to read it.
 #[derive(Debug)]
 pub struct Stream {
-    file: File,
+    content: Content,
     stamp: Stamp,
+}
+
+#[derive(Debug)]
+enum Content {
+    File(File),
+    Memory(Cursor<Vec<u8>>),
 }
 
 /// What changes when a file's content does, as far as its filesystem tells: no write leaves the
@@ -48,11 +54,11 @@ impl Stamp {
 impl Stream {
     pub(super) fn new(file: File, path: &impl std::fmt::Display) -> Result<Self> {
         let stat = rustix::fs::fstat(&file).map_err(|e| Error::errno("look at", path, e))?;
-        Ok(Self { file, stamp: Stamp::from_stat(&stat) })
+        Ok(Self { stamp: Stamp::from_stat(&stat), content: Content::File(file) })
     }
 
-    /// A file in memory, for one that is not there as a file: it was what `about` says.
-    pub(super) fn of_memory(file: File, about: &Attributes) -> Self {
+    /// The content of what is not there as a file: it was what `about` says.
+    pub(super) fn of_memory(content: Vec<u8>, about: &Attributes) -> Self {
         let stamp = Stamp {
             device: about.device,
             inode: about.inode,
@@ -60,7 +66,7 @@ impl Stream {
             modified: about.modified,
             changed: about.modified,
         };
-        Self { file, stamp }
+        Self { content: Content::Memory(Cursor::new(content)), stamp }
     }
 
     /// What it was when it was opened.
@@ -73,10 +79,17 @@ impl Stream {
     /// # Errors
     /// What the system says.
     pub fn head(&self, length: usize) -> std::io::Result<Vec<u8>> {
+        let file = match &self.content {
+            Content::File(file) => file,
+            Content::Memory(content) => {
+                let content = content.get_ref();
+                return Ok(content[..length.min(content.len())].to_vec());
+            }
+        };
         let mut head = vec![0; length];
         let mut filled = 0;
         while filled < length {
-            match self.file.read_at(&mut head[filled..], filled as u64)? {
+            match file.read_at(&mut head[filled..], filled as u64)? {
                 0 => break,
                 read => filled += read,
             }
@@ -88,6 +101,9 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.file.read(buffer)
+        match &mut self.content {
+            Content::File(file) => file.read(buffer),
+            Content::Memory(content) => content.read(buffer),
+        }
     }
 }

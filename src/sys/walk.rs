@@ -5,10 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::io::Write;
 use std::rc::Rc;
-
-use rustix::fs::MemfdFlags;
 
 use super::files::{Files, FsUse, MAX_NAMES};
 use super::sweep::{self, Census, Reach};
@@ -235,13 +232,7 @@ impl Files for Walk {
 
     fn open_stream(&self, path: &GuestPath, limit: u64) -> Result<Option<Stream>> {
         let Some((content, about)) = self.content(path, limit)? else { return Ok(None) };
-        let fail = |e: std::io::Error| Error::io("read", path, &e);
-        let memory = rustix::fs::memfd_create("guestprep", MemfdFlags::CLOEXEC)
-            .map_err(|e| Error::errno("read", path, e))?;
-        let mut file = std::fs::File::from(memory);
-        file.write_all(&content).map_err(fail)?;
-        std::io::Seek::rewind(&mut file).map_err(fail)?;
-        Ok(Some(Stream::of_memory(file, &about)))
+        Ok(Some(Stream::of_memory(content, &about)))
     }
 
     fn read_link(&self, path: &GuestPath) -> Result<Option<Vec<u8>>> {

@@ -264,8 +264,9 @@ impl Spot {
     fn rename_new(&self, temporary: &str) -> Result<()> {
         let (dir, name) = (self.dir.fd(), self.name.as_slice());
         match rustix::fs::renameat_with(&dir, temporary, &dir, name, RenameFlags::NOREPLACE) {
-            // KERNEL(3.15): older ones have no renameat2(2), and some filesystems no such flag.
-            Err(Errno::NOSYS | Errno::INVAL) if self.dir.lstat(name)?.is_none() => {
+            // KERNEL(3.15): older ones have no renameat2(2), and some filesystems no such flag; a
+            // seccomp filter from before it says EPERM.
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) if self.dir.lstat(name)?.is_none() => {
                 self.rename_over(temporary)
             }
             renamed => renamed.map_err(|e| Error::errno("write", &self.path, e)),

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::client::{Daemon, exchange};
+use crate::common::command::until;
 use crate::common::live;
 
 #[test]
@@ -41,6 +42,26 @@ fn others_are_answered_whatever_one_does() {
         let _ = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP/1.1 200"));
         assert_eq!(daemon.get("/healthz").status, 200);
+    });
+}
+
+/// The end of a connection is not seen behind what was not read; a follower that is gone gives its place back all the same.
+#[test]
+fn a_follower_that_is_gone_keeps_no_place() {
+    live::alone(&[], |live| {
+        let daemon = Daemon::start(live, "");
+        let follow = || {
+            let mut stream = daemon.connect().unwrap();
+            stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\nand more").unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            (stream, status.ends_with(b"200"))
+        };
+        let followers: Vec<_> = (0..16).map(|_| follow()).collect();
+        assert!(followers.iter().all(|(_, follows)| *follows));
+        assert!(!follow().1);
+        drop(followers);
+        until("there is a place again", || follow().1);
     });
 }
 

@@ -17,6 +17,7 @@ mod common {
     pub mod disks;
     pub mod fixture;
     pub mod initramfs;
+    pub mod old_kernel;
 }
 
 mod assembly;
@@ -30,3 +31,9 @@ mod program;
 mod shell;
 mod three_ways;
 mod untouched;
+
+/// EL 7 has Linux 3.10, older than copy_file_range, openat2 and statx.
+#[test]
+fn the_same_on_an_old_kernel() {
+    common::old_kernel::the_same_on_an_old_kernel(&["assembly"]);
+}

@@ -56,3 +56,31 @@ fn dracut_takes_the_drivers_in() {
         mends(Path::new(&image), Path::new("/etc/dracut.conf.d/guestprep-virtio.conf"), temp);
     });
 }
+
+/// The release comes from the name of a file in /boot: the tool would take this one for options.
+#[test]
+fn no_tool_is_given_a_kernel_that_is_called_like_an_option() {
+    with_kernel(&["update-initramfs", "mkinitramfs", "cpio"], |kernel, temp| {
+        let conf = configuration(temp, "gzip", "list");
+        stand_in(&conf, "/etc/initramfs-tools");
+        let named = |what: &str, release: &str| format!("{what}-{release}");
+        let hostile = "-ck";
+        let image = named("/boot/initrd.img", hostile);
+        run(&["mkinitramfs", "-o", &image, &kernel.release]);
+        for what in ["/boot/config", "/boot/vmlinuz"] {
+            fs::rename(named(what, &kernel.release), named(what, hostile)).expect("a kernel");
+        }
+        let modules = format!("/lib/modules/{hostile}");
+        fs::create_dir(&modules).expect("the directory of modules");
+        let own = kernel.tree.join("lib/modules").join(&kernel.release);
+        stand_in(&own, &modules);
+        let before = fs::read(&image).expect("the image");
+        guestprep(&[&["audit"][..], &CHECKS].concat()).exits(1).says("lacks virtio, virtio_blk");
+        let plan = guestprep(&[&["plan", "--format", "json"][..], &CHECKS].concat());
+        assert!(!plan.out.contains("update-initramfs"), "{}", plan.out);
+        let state = temp.join("state");
+        let state = ["--state-dir", state.to_str().expect("a path")];
+        guestprep(&[&["prepare", "--yes"][..], &CHECKS, &state].concat()).exits(1);
+        assert_eq!(before, fs::read(&image).expect("the image"));
+    });
+}

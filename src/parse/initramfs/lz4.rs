@@ -18,14 +18,17 @@ const MAX_COMPRESSED: u32 = (BLOCK + BLOCK / 255 + 16) as u32;
 /// Decompresses frames, one behind another.
 pub struct Decoder<R> {
     input: R,
+    /// Room for a block. It is made once: a hostile frame has millions of blocks of one byte.
     block: Vec<u8>,
+    /// How much of it the block fills.
+    length: usize,
     /// How much of the block was handed on.
     given: usize,
 }
 
 impl<R: BufRead> Decoder<R> {
     pub fn new(input: R) -> Self {
-        Self { input, block: Vec::new(), given: 0 }
+        Self { input, block: Vec::new(), length: 0, given: 0 }
     }
 
     /// Decompress the next block; false at the end.
@@ -51,9 +54,8 @@ impl<R: BufRead> Decoder<R> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.block.resize(BLOCK, 0);
-        let length = lz4_flex::block::decompress_into(&compressed, &mut self.block)
+        self.length = lz4_flex::block::decompress_into(&compressed, &mut self.block)
             .map_err(|error| invalid(&error.to_string()))?;
-        self.block.truncate(length);
         self.given = 0;
         Ok(true)
     }
@@ -61,12 +63,12 @@ impl<R: BufRead> Decoder<R> {
 
 impl<R: BufRead> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.block.len() {
+        while self.given == self.length {
             if !self.next_block()? {
                 return Ok(0);
             }
         }
-        let part = &self.block[self.given..];
+        let part = &self.block[self.given..self.length];
         let length = part.len().min(buffer.len());
         buffer[..length].copy_from_slice(&part[..length]);
         self.given += length;

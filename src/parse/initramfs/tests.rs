@@ -88,6 +88,18 @@ fn compressed_streams_follow_each_other() {
     }
 }
 
+/// A block of lz4 may be 8 MiB; that room is not made anew for each that holds a byte.
+#[test]
+fn small_blocks_cost_little() {
+    let content = [archive(&["a"]), vec![0; 20_000]].concat();
+    let blocks = content.iter().flat_map(|byte| [2, 0, 0, 0, 0x10, *byte]);
+    let frame: Vec<u8> = 0x184c_2102_u32.to_le_bytes().into_iter().chain(blocks).collect();
+    let began = std::time::Instant::now();
+    assert_eq!(names(&frame, LIMITS).unwrap(), ["a"]);
+    // Anew, it is minutes.
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
 #[test]
 fn what_is_not_read_says_why() {
     let mut lzo = vec![0x89];

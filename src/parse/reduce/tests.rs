@@ -154,6 +154,12 @@ proptest! {
     }
 }
 
+/// The value of an option goes with its colons, and what is behind them becomes the password field.
+#[test]
+fn what_becomes_a_secret_is_taken_out_too() {
+    assert_eq!(left("/etc/gshadow", "a--pass 1:2:3]b:c\n"), "a--pass reduced]b:reduced\n");
+}
+
 #[test]
 fn every_place_loses_its_secret() {
     for (path, text) in PLACES {

@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::mounted::Mounted;
 use super::{About, Hand, Kind, MAX_FAILURES, Reach, Target, walk};
 use crate::model::{Erasure, ErasureKind, GuestPath};
 use crate::sys::confined::Confined;
-use crate::sys::{Error, ErrorKind, Result};
+use crate::sys::{Error, ErrorKind, InodeFlags, Result};
 
 /// What was taken away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -209,17 +209,28 @@ fn explained(at: &OwnedFd, name: &[u8], error: Error) -> Error {
     if error.kind() != ErrorKind::Permission {
         return error;
     }
-    const IMMUTABLE: u64 = 0x10; // STATX_ATTR_IMMUTABLE
-    const APPEND: u64 = 0x20; // STATX_ATTR_APPEND
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let wanted = rustix::fs::StatxFlags::BASIC_STATS;
-    match rustix::fs::statx(at, name, flags, wanted).map(|found| found.stx_attributes.bits()) {
-        Ok(bits) if bits & IMMUTABLE != 0 => {
+    match flags(at, name) {
+        Some(InodeFlags { immutable: true, .. }) => {
             error.explained("it is immutable; lsattr shows the i flag, `chattr -i` clears it")
         }
-        Ok(bits) if bits & APPEND != 0 => {
+        Some(InodeFlags { append_only: true, .. }) => {
             error.explained("it is append-only; lsattr shows the a flag, `chattr -a` clears it")
         }
         _ => error,
     }
+}
+
+fn flags(at: &OwnedFd, name: &[u8]) -> Option<InodeFlags> {
+    let look = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    if let Ok(found) = rustix::fs::statx(at, name, look, rustix::fs::StatxFlags::BASIC_STATS) {
+        return InodeFlags::from_statx(&found);
+    }
+    // KERNEL(4.11): older ones have no statx. What is no regular file is not opened.
+    let stat = rustix::fs::statat(at, name, look).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(at, name, open, Mode::empty()).ok()?;
+    InodeFlags::of_file(&file).ok()
 }

@@ -57,8 +57,8 @@ impl Tree for Mounted<'_> {
         let found = match rustix::fs::statx(at, name, flags, wanted) {
             Ok(found) => found,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-            // KERNEL(4.11): older ones have no statx.
-            Err(Errno::NOSYS) => return about_by_stat(at, name, path),
+            // KERNEL(4.11): older ones have no statx; a seccomp filter from before it says EPERM.
+            Err(Errno::NOSYS | Errno::PERM) => return about_by_stat(at, name, path),
             Err(e) => return Err(fail(e)),
         };
         let mount = if found.stx_mask & MOUNT_ID.bits() != 0 {
