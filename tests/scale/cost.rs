@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::common::command::{Done, left_out};
-use crate::common::live::{GUESTPREP, Live};
+use crate::common::live::{self, GUESTPREP, Live};
 
 /// How much longer twice as much may take, above what a guest without any takes: twice in
 /// proportion, four times where each is compared with each.
@@ -20,6 +21,15 @@ pub struct Cost {
     pub seconds: f64,
     /// The most memory that it had, in KiB.
     pub memory: f64,
+}
+
+/// One guest at a time: an audit reads the mounts of the guests beside its own, too.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// As `live::alone`, with no other guest of these tests beside it.
+pub fn alone(tools: &[&str], test: impl FnOnce(&mut Live) + Send) {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    live::alone(tools, test);
 }
 
 /// Whether costs can be had here.

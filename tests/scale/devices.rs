@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::common::command::run;
-use crate::common::live::{Live, alone};
-use crate::cost::{self, Cost};
+use crate::common::live::Live;
+use crate::cost::{self, Cost, alone};
 
 /// What a device may take: its name, number and size, what was read of it, and what lies on it.
 const BYTES: f64 = 4000.0;

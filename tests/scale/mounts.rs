@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::common::command::{run, until};
-use crate::common::live::{GUESTPREP, Live, alone};
-use crate::cost::{self, Cost};
+use crate::common::live::{GUESTPREP, Live};
+use crate::cost::{self, Cost, alone};
 
 /// What a mount may take: its line twice, and its fields.
 const BYTES: f64 = 1200.0;

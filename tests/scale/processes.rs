@@ -3,8 +3,9 @@
 use std::fs;
 
 use crate::common::command::Running;
-use crate::common::live::{Live, alone};
+use crate::common::live::Live;
 use crate::common::state::assert_same;
+use crate::cost::alone;
 
 /// Processes that do nothing but start others, which end at once or work in the data disk's place
 /// in the tree and leave it again.
