@@ -16,6 +16,7 @@ mod diff;
 mod directory;
 mod erase;
 mod execute;
+mod going;
 mod journal;
 mod kin;
 mod line;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::going::Going;
 use super::step::{edited, moved};
 use super::swap;
-use crate::guest::{DeviceKind, Disks, FileKind, Guest, Unknown};
+use crate::guest::{FileKind, Guest, Unknown};
 use crate::model::{Action, GuestPath, MountRecord, Plan, Step, sha256_hex};
-use crate::parse::mountinfo::Mount;
 use crate::sys::write::RootMut;
 use crate::sys::{ErrorKind, available_memory};
 
@@ -59,6 +59,7 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
             _ => None,
         })
         .collect();
+    let mut unmounting = None;
     for step in &plan.steps {
         match &step.action {
             Action::EditFile { edits, append, result_sha256 } => {
@@ -79,7 +80,11 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                 }
             }
             Action::Unmount { mount } => {
-                obstacles.extend(unmount(guest, mount, &going, &stopping)?);
+                let going = match &unmounting {
+                    Some(going) => going,
+                    None => unmounting.insert(Going::new(guest, &going, &stopping)?),
+                };
+                obstacles.extend(going.obstacles(mount)?);
             }
             Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device, &stopping)?),
             Action::SwapOn { .. } => {}
@@ -118,9 +123,10 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
 /// A fact that could not be had.
 pub fn unmount_only(guest: &Guest, mounts: &[MountRecord]) -> Result<Vec<Obstacle>, Unknown> {
     let going: Vec<&MountRecord> = mounts.iter().collect();
+    let going = Going::new(guest, &going, &[])?;
     let mut obstacles = Vec::new();
     for mount in mounts {
-        obstacles.extend(unmount(guest, mount, &going, &[])?);
+        obstacles.extend(going.obstacles(mount)?);
     }
     Ok(obstacles)
 }
@@ -211,104 +217,6 @@ fn read_only(guest: &Guest, path: &GuestPath) -> Result<Vec<Obstacle>, Unknown> 
         })
         .into_iter()
         .collect())
-}
-
-fn unmount(
-    guest: &Guest,
-    mount: &MountRecord,
-    going: &[&MountRecord],
-    stopping: &[&GuestPath],
-) -> Result<Vec<Obstacle>, Unknown> {
-    let mut obstacles = Vec::new();
-    let mounts = guest.mounts()?;
-    let target = &mount.target;
-    let Some(now) = mounts.own.at(target.as_bytes()).filter(|now| is(now, mount, going, mounts))
-    else {
-        obstacles.push(Obstacle {
-            kind: ObstacleKind::Moved,
-            message: format!("{} is not mounted on {target} any more", mount.source),
-        });
-        return Ok(obstacles);
-    };
-    for child in mounts.own.mounts.iter().filter(|m| m.parent == now.id && m.id != now.id) {
-        let point = GuestPath::new(&child.mount_point.value);
-        if !going.iter().any(|other| other.target == point) {
-            obstacles.push(Obstacle {
-                kind: ObstacleKind::Busy,
-                message: format!(
-                    "{target} is busy: {} is mounted on {point} inside it; unmount that first",
-                    String::from_utf8_lossy(&child.source.value)
-                ),
-            });
-        }
-    }
-    for holder in guest.holders(now) {
-        obstacles.push(Obstacle {
-            kind: ObstacleKind::Busy,
-            message: format!("{target} is busy: {holder}"),
-        });
-    }
-    for swap in &mounts.swaps {
-        let inside = mounts.holding(&swap.path).is_some_and(|holding| holding.id == now.id);
-        if inside && !stopping.contains(&&GuestPath::new(&swap.path)) {
-            obstacles.push(Obstacle {
-                kind: ObstacleKind::Busy,
-                message: format!(
-                    "{target} is busy: {} in it is swapped to; `swapoff` it first",
-                    GuestPath::new(&swap.path)
-                ),
-            });
-        }
-    }
-    for (device, file) in loops_inside(guest.disks()?, target, going, mounts) {
-        obstacles.push(Obstacle {
-            kind: ObstacleKind::Busy,
-            message: format!("{target} is busy: the loop device {device} has open {file}"),
-        });
-    }
-    Ok(obstacles)
-}
-
-/// Whether a mount is the recorded one: a stacked mount of the plan may still lie over it.
-fn is(
-    now: &Mount,
-    record: &MountRecord,
-    going: &[&MountRecord],
-    mounts: &crate::guest::Mounts,
-) -> bool {
-    let same = |m: &Mount| {
-        format!("{}:{}", m.device.0, m.device.1) == record.device
-            && m.source.value == record.source.as_bytes()
-            && m.root.value == record.root.as_bytes()
-    };
-    same(now)
-        || going.iter().filter(|other| other.target == record.target).count() > 1
-            && mounts.own.mounts.iter().any(same)
-}
-
-/// Loop devices over files inside a mount, which keep it busy as a process would, unless they are
-/// loop mounts that the plan takes down.
-fn loops_inside(
-    disks: &Disks,
-    target: &GuestPath,
-    going: &[&MountRecord],
-    mounts: &crate::guest::Mounts,
-) -> Vec<(String, GuestPath)> {
-    disks
-        .devices
-        .iter()
-        .filter_map(|device| match &device.kind {
-            DeviceKind::Loop { file, autoclear, .. } if file.is_below(target) => {
-                let held_here = mounts
-                    .holding(file.as_bytes())
-                    .is_some_and(|m| m.mount_point.value == target.as_bytes());
-                let number = format!("{}:{}", device.number.0, device.number.1);
-                let goes = *autoclear && going.iter().any(|mount| mount.device == number);
-                (held_here && !goes).then(|| (device.path(), file.clone()))
-            }
-            _ => None,
-        })
-        .collect()
 }
 
 fn swap_off(

@@ -24,6 +24,11 @@ struct Judged {
     inputs: Inputs,
 }
 
+/// Work something out, and learn what it rests on where anybody will ask.
+fn note<T>(is_final: bool, work: impl FnOnce() -> T) -> (T, Inputs) {
+    if is_final { (work(), Inputs::default()) } else { trace::note(work) }
+}
+
 /// The answers that stand.
 #[derive(Default)]
 pub struct Standing {
@@ -32,9 +37,17 @@ pub struct Standing {
     info: Option<(GuestInfo, Inputs)>,
     started: String,
     duration_ms: u64,
+    /// Nobody will ask what the answers rest on, and nothing of it is noted.
+    is_final: bool,
 }
 
 impl Standing {
+    /// Answers that stand for good. Noting what each rests on takes longer than the judging where
+    /// there are ten thousand block devices, on which half of the checks rest.
+    pub fn for_good() -> Self {
+        Self { is_final: true, ..Self::default() }
+    }
+
     /// Judge the selected checks that have no answer yet, or whose answer rests on a question for
     /// which `changed` is true. Whether any was judged.
     pub fn judge(
@@ -52,10 +65,11 @@ impl Standing {
             .iter()
             .filter(|spec| settings.selection.takes(spec) && !self.judged.contains_key(spec.id))
             .collect();
-        let (judged, _) = trace::note(|| {
+        let is_final = self.is_final;
+        let (judged, _) = note(is_final, || {
             let judged = self.judge_these(guest, settings, wanted);
             if self.info.is_none() {
-                let (info, inputs) = trace::note(|| guest_info(guest));
+                let (info, inputs) = note(is_final, || guest_info(guest));
                 self.info = Some((info, inputs));
                 return true;
             }
@@ -85,7 +99,7 @@ impl Standing {
         for spec in these {
             let Some(declared) = filing::declared_severity(spec, settings) else { continue };
             // Filing too: a waiver that ends has its check judged again.
-            let (filed, inputs) = trace::note(|| {
+            let (filed, inputs) = note(self.is_final, || {
                 let verdict = judge(guest, spec);
                 filing::file(spec, declared, verdict, settings)
             });

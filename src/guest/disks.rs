@@ -1,5 +1,7 @@
 //! The block devices of a running machine and what lies on what, as /sys/class/block tells it.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Fact, Guest, Unknown};
@@ -108,9 +110,10 @@ impl Disks {
     pub fn disks_under(&self, device: usize) -> Vec<usize> {
         let mut found = Vec::new();
         let mut open = vec![device];
-        let mut seen = vec![false; self.devices.len()];
+        // What a device lies on are a handful, whatever the number of devices.
+        let mut seen = HashSet::new();
         while let Some(at) = open.pop() {
-            if std::mem::replace(&mut seen[at], true) {
+            if !seen.insert(at) {
                 continue;
             }
             let parents = &self.devices[at].parents;
@@ -126,16 +129,21 @@ impl Disks {
     /// Whether a device lies on another, directly or through others.
     pub fn lies_on(&self, device: usize, other: usize) -> bool {
         let mut open = self.devices[device].parents.clone();
-        let mut seen = vec![false; self.devices.len()];
+        let mut seen = HashSet::new();
         while let Some(at) = open.pop() {
             if at == other {
                 return true;
             }
-            if !std::mem::replace(&mut seen[at], true) {
+            if seen.insert(at) {
                 open.extend(&self.devices[at].parents);
             }
         }
         false
+    }
+
+    /// The devices that others lie on.
+    pub fn carriers(&self) -> HashSet<usize> {
+        self.devices.iter().flat_map(|device| &device.parents).copied().collect()
     }
 
     /// The devices that lie directly on a device.
@@ -166,6 +174,15 @@ impl Disks {
 }
 
 impl Guest {
+    /// The device of that number; asked for every mount, of which there may be as many.
+    pub(super) fn device_of_number(&self, number: (u32, u32)) -> Fact<Option<usize>> {
+        let by_number = self.facts.device_numbers.get_or_init(|| {
+            let devices = self.disks()?.devices.iter().enumerate().rev();
+            Ok(devices.map(|(at, device)| (device.number, at)).collect())
+        });
+        Ok(by_number.as_ref().map_err(Clone::clone)?.get(&number).copied())
+    }
+
     /// Where a partition begins on its disk, in bytes.
     ///
     /// # Errors
@@ -204,9 +221,12 @@ fn from_kernel(kernel: &Kernel) -> Fact<Disks> {
             found.push(device);
         }
     }
-    let index = |wanted: &str| found.iter().position(|(d, _)| d.name == wanted);
-    let parents: Vec<Vec<usize>> =
-        found.iter().map(|(_, names)| names.iter().filter_map(|n| index(n)).collect()).collect();
+    let index: HashMap<&str, usize> =
+        found.iter().enumerate().map(|(at, (device, _))| (device.name.as_str(), at)).collect();
+    let parents: Vec<Vec<usize>> = found
+        .iter()
+        .map(|(_, names)| names.iter().filter_map(|n| index.get(n.as_str()).copied()).collect())
+        .collect();
     let devices = found
         .into_iter()
         .zip(parents)

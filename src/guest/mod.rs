@@ -50,6 +50,7 @@ mod unit_files;
 mod units;
 mod volume_groups;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -99,7 +100,7 @@ pub use volume_groups::TornGroup;
 
 // Values that facts are made of, so that a probe need not know the door that they came through.
 pub use crate::sys::{
-    Address, Attributes, Census, FileKind, FsUse, InodeFlags, Metadata, Stamp, Time,
+    Address, Attributes, Census, FileKind, FsUse, Holder, InodeFlags, Metadata, Stamp, Time,
 };
 
 /// No file of a guest's configuration is larger than this.
@@ -148,6 +149,7 @@ struct Facts {
     crypttab: Kept<Fact<Option<Crypttab>>>,
     mounts: Kept<Fact<Mounts>>,
     disks: Kept<Fact<Disks>>,
+    device_numbers: Kept<Fact<HashMap<(u32, u32), usize>>>,
     system_disks: Kept<Fact<SystemDisks>>,
     unit_files: Kept<Fact<unit_files::UnitFiles>>,
     units: Kept<Fact<UnitTable>>,

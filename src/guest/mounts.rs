@@ -32,29 +32,18 @@ pub struct OtherNamespace {
 impl Mounts {
     /// Every mount that this process or process 1 sees, each once.
     pub fn all(&self) -> impl Iterator<Item = &Mount> {
-        let other = self.of_init.iter().flat_map(|info| &info.mounts).filter(|theirs| {
-            !self.own.mounts.iter().any(|ours| {
-                ours.device == theirs.device
-                    && ours.mount_point.value == theirs.mount_point.value
-                    && ours.root.value == theirs.root.value
-            })
+        let is_same = |ours: &Mount, theirs: &Mount| {
+            ours.device == theirs.device && ours.root.value == theirs.root.value
+        };
+        let other = self.of_init.iter().flat_map(|info| &info.mounts).filter(move |theirs| {
+            !self.own.all_at(&theirs.mount_point.value).any(|ours| is_same(ours, theirs))
         });
         self.own.mounts.iter().chain(other)
     }
 
     /// The mount that a path lies in: the last one of the deepest mount points above it.
     pub fn holding(&self, path: &[u8]) -> Option<&Mount> {
-        self.own
-            .mounts
-            .iter()
-            .filter(|mount| {
-                let point = mount.mount_point.value.as_slice();
-                point == b"/"
-                    || path
-                        .strip_prefix(point)
-                        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-            })
-            .max_by_key(|mount| mount.mount_point.value.len())
+        self.own.above(path).next()
     }
 }
 
@@ -124,11 +113,13 @@ fn same_root(a: &Mountinfo, b: &Mountinfo) -> bool {
 }
 
 impl Guest {
-    /// The processes that keep a mount busy; none on a recorded kernel, whose processes are gone.
-    pub fn holders(&self, mount: &Mount) -> Vec<Holder> {
+    /// The processes that keep each of these mounts busy; none on a recorded kernel, whose
+    /// processes are gone.
+    pub fn holders(&self, mounts: &[&Mount]) -> Vec<Vec<Holder>> {
+        let mounts: Vec<_> = mounts.iter().map(|mount| (mount.device, mount.id)).collect();
         match self.kernel() {
-            Some(kernel) => kernel.holders(mount.device, mount.id),
-            None => Vec::new(),
+            Some(kernel) => kernel.holders(&mounts),
+            None => vec![Vec::new(); mounts.len()],
         }
     }
 

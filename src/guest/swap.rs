@@ -171,6 +171,7 @@ fn read_partitions(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     let system = guest.system_disks()?;
     let by_type = sources::gpt_auto_runs(guest)?;
     let on_root = root_disks(guest)?;
+    let carriers = disks.carriers();
     for (at, device) in disks.devices.iter().enumerate() {
         let is_candidate = matches!(
             device.kind,
@@ -179,7 +180,7 @@ fn read_partitions(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
                 | DeviceKind::Mapped { .. }
                 | DeviceKind::Raid
         );
-        if !is_candidate || !system.hold(disks, at) || disks.children(at).next().is_some() {
+        if !is_candidate || !system.hold(disks, at) || carriers.contains(&at) {
             continue;
         }
         // What cannot be read is a matter of the checks that need it; a mounted one is no swap.

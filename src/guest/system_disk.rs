@@ -108,7 +108,7 @@ impl Guest {
 }
 
 fn devices_of(guest: &Guest, disks: &Disks, mount: &Mount) -> Fact<Option<Vec<usize>>> {
-    if let Some(at) = disks.by_number(mount.device) {
+    if let Some(at) = guest.device_of_number(mount.device)? {
         return Ok(Some(vec![at]));
     }
     if mount.device.0 != 0 {
@@ -140,12 +140,9 @@ fn devices_of(guest: &Guest, disks: &Disks, mount: &Mount) -> Fact<Option<Vec<us
                 return Ok(None);
             };
             let first = upper.split(|b| *b == b':').next().unwrap_or(upper);
-            let mounts = guest.mounts()?;
-            let below = mounts.own.mounts.iter().filter(|m| m.id != mount.id);
-            let holding = below
-                .filter(|m| GuestPath::new(first).is_within(&GuestPath::new(&m.mount_point.value)))
-                .max_by_key(|m| m.mount_point.value.len());
-            match holding {
+            let first = GuestPath::new(first);
+            let mut above = guest.mounts()?.own.above(first.as_bytes());
+            match above.find(|m| m.id != mount.id) {
                 Some(m) if m.fstype.value != b"overlay" => devices_of(guest, disks, m),
                 _ => Ok(None),
             }

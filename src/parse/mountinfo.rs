@@ -13,6 +13,9 @@ pub struct Mountinfo {
     pub mounts: Vec<Mount>,
     /// The lines that could not.
     pub errors: Vec<LineError>,
+    /// The mounts as indices, sorted by mount point, on one point in the kernel's order: a container host has tens of
+    /// thousands, and each overlay among them asks for the mount that its directory lies in.
+    by_point: Vec<usize>,
 }
 
 /// One mount.
@@ -65,12 +68,31 @@ impl Mountinfo {
                 Err(reason) => info.errors.push(LineError { line: index + 1, reason }),
             }
         }
+        info.by_point = (0..info.mounts.len()).collect();
+        info.by_point.sort_by_key(|at| info.mounts[*at].mount_point.value.as_slice());
         info
     }
 
     /// The mount that is on top at a mount point, if any.
     pub fn at(&self, mount_point: &[u8]) -> Option<&Mount> {
-        self.mounts.iter().rev().find(|mount| mount.mount_point.value == mount_point)
+        self.all_at(mount_point).next()
+    }
+
+    /// The mounts at a mount point, the one on top first.
+    pub fn all_at(&self, mount_point: &[u8]) -> impl Iterator<Item = &Mount> {
+        let point = |at: &usize| self.mounts[*at].mount_point.value.as_slice();
+        let begin = self.by_point.partition_point(|at| point(at) < mount_point);
+        let end = self.by_point.partition_point(|at| point(at) <= mount_point);
+        self.by_point[begin..end].iter().rev().map(|at| &self.mounts[*at])
+    }
+
+    /// The mounts that a path lies in or below: those on the deepest mount points first, of those on one point the one on
+    /// top.
+    pub fn above(&self, path: &[u8]) -> impl Iterator<Item = &Mount> {
+        let slashes = (1..path.len()).rev().filter(|at| path[*at] == b'/');
+        let parents = slashes.map(|at| &path[..at]).filter(|parent| *parent != b"/");
+        let own = (path != b"/" && !path.is_empty()).then_some(path);
+        own.into_iter().chain(parents).chain([&b"/"[..]]).flat_map(|point| self.all_at(point))
     }
 }
 
@@ -200,7 +222,42 @@ mod tests {
         assert_eq!(info.at(b"/c"), None);
     }
 
+    #[test]
+    fn a_stack_of_mounts_is_searched_as_fast_as_one() {
+        let mut text = String::from("1 1 0:5 / / rw - tmpfs root rw\n");
+        for id in 2..50_002 {
+            text.push_str(&format!("{id} 1 0:6 / /b rw - tmpfs s{id} rw\n"));
+        }
+        let info = Mountinfo::parse(text.as_bytes());
+        // One by one these would be looked at 2.5 thousand million times.
+        for mount in &info.mounts {
+            let top = info.above(b"/b/c").find(|above| above.id != mount.id).unwrap();
+            assert!(top.id >= 50_000, "{}", top.id);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_lies_above_a_path_is_what_a_search_of_all_finds(
+            points in prop::collection::vec("(/[ab]{1,2}){0,3}/?", 0..12), path in "(/[ab]{1,2}){0,4}/?"
+        ) {
+            let lines = points.iter().enumerate().filter(|(_, point)| !point.is_empty());
+            let text: String = lines.map(|(id, point)| format!("{id} 1 0:5 / {point} rw - t s rw\n")).collect();
+            let info = Mountinfo::parse(text.as_bytes());
+            let path = path.as_bytes();
+            let mut expected: Vec<&Mount> = info
+                .mounts
+                .iter()
+                .filter(|mount| {
+                    let point = mount.mount_point.value.as_slice();
+                    let is_below = |rest: &[u8]| rest.is_empty() || rest[0] == b'/';
+                    point == b"/" || path.strip_prefix(point).is_some_and(is_below)
+                })
+                .collect();
+            expected.sort_by_key(|mount| std::cmp::Reverse((mount.mount_point.value.len(), mount.id)));
+            prop_assert_eq!(info.above(path).collect::<Vec<_>>(), expected);
+        }
+
         #[test]
         fn any_bytes(text: Vec<u8>) {
             let info = Mountinfo::parse(&text);

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{Answer, Guest};
-use crate::guest::{DeviceKind, Disks, Mounts, OtherNamespace, Place, SystemDisks, Unknown};
+use crate::guest::{
+    DeviceKind, Disks, Holder, Mounts, OtherNamespace, Place, SystemDisks, Unknown,
+};
 use crate::model::{ByteString, Edit, Finding, GuestPath, MountRecord, Subject, Umount, Verdict};
 use crate::parse::mountinfo::Mount;
 use crate::parse::swaps::SwapKind;
@@ -30,9 +32,10 @@ pub fn judge(guest: &Guest) -> Answer {
             on_data_disks.push((mount, disk));
         }
     }
-    let seen_here = |mount: &Mount| mounts.own.mounts.iter().any(|own| own.id == mount.id);
-    for (mount, disk) in &on_data_disks {
-        findings.push(mounted(guest, disks, mount, disk, seen_here(mount)));
+    let own: BTreeSet<u32> = mounts.own.mounts.iter().map(|mount| mount.id).collect();
+    let holders = guest.holders(&on_data_disks.iter().map(|(mount, _)| *mount).collect::<Vec<_>>());
+    for ((mount, disk), holders) in on_data_disks.iter().zip(&holders) {
+        findings.push(mounted(guest, disks, mount, disk, holders, own.contains(&mount.id)));
     }
     for swap in &mounts.swaps {
         let disk = match swap.kind {
@@ -116,8 +119,14 @@ fn data_disk_of(
     Ok(None)
 }
 
-fn mounted(guest: &Guest, disks: &Disks, mount: &Mount, disk: &str, here: bool) -> Finding {
-    let holders = guest.holders(mount);
+fn mounted(
+    guest: &Guest,
+    disks: &Disks,
+    mount: &Mount,
+    disk: &str,
+    holders: &[Holder],
+    here: bool,
+) -> Finding {
     let target = GuestPath::new(&mount.mount_point.value);
     let source = ByteString::from(mount.source.value.as_slice());
     let subject = Subject::Device { device: source.to_string() };

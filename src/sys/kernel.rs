@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::record::{Notes, Record, Recorder, Space, Whose};
 use super::trace::{self, Question};
-use super::{Address, Devices, Holder, Metadata, Result, Root, addresses, metadata};
+use super::{Address, Devices, Holder, Metadata, MountKey, Result, Root, addresses, metadata};
 use crate::model::GuestPath;
 
 /// The largest file of /proc or /sys that is read; mountinfo of a busy container host is the
@@ -203,17 +203,17 @@ impl Kernel {
         }
     }
 
-    /// The processes that keep a mount busy, given by its `major:minor` and its id in mountinfo;
-    /// none on a recorded kernel, whose processes are gone.
-    pub fn holders(&self, device: (u32, u32), mount: u32) -> Vec<Holder> {
+    /// The processes that keep each of these mounts busy; none on a recorded kernel, whose
+    /// processes are gone.
+    pub fn holders(&self, mounts: &[MountKey]) -> Vec<Vec<Holder>> {
         trace::asked(|| Question::Processes);
         let ask = || match self.is_live() {
-            true => Holder::of_mount(device, mount),
-            false => Vec::new(),
+            true => Holder::of_mounts(mounts),
+            false => vec![Vec::new(); mounts.len()],
         };
         match &self.record {
             None => ask(),
-            Some((record, _)) => record.holders(mount, ask),
+            Some((record, _)) => record.holders(mounts, ask),
         }
     }
 

@@ -65,7 +65,7 @@ pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
 pub use named::{Named, Reader, open_named, write_streamed};
 pub use private_mounts::{PrivateMounts, Volume};
 pub use privileges::{Confinement, Power, confine, lower};
-pub use processes::{Hold, Holder, Opener};
+pub use processes::{Hold, Holder, MountKey, Opener};
 pub use record::{
     CommandNotes, DeviceNotes, FileNotes, KernelNotes, Noted, Notes, OutputNotes, Record, Recorder,
     Reduce, Space, Stored, Whose, entry_name,

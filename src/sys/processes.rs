@@ -4,7 +4,7 @@
 //! working directory, root, executable, open files and mappings, by the mount that they lie on, so
 //! that deleted files are seen too. And when a file that was taken away is there again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -64,33 +64,45 @@ impl fmt::Display for Hold {
     }
 }
 
+/// A mount, by its `major:minor` and its id in mountinfo.
+pub type MountKey = ((u32, u32), u32);
+
 impl Holder {
-    /// Every process of this machine, but this one, that has something on a mount, given by its
-    /// `major:minor` and id in mountinfo; one entry for each path, at most 16 for a process.
+    /// For each of the mounts, every process of this machine, but this one, that has something on
+    /// it; one entry for each path, at most 16 for a process. The processes are walked once,
+    /// however many the mounts are.
     ///
     /// A process that ends meanwhile, or that may not be looked into, is passed over.
-    pub fn of_mount(device: (u32, u32), mount: u32) -> Vec<Holder> {
-        let on_device = |link: &Path| on_mount(link, device, mount);
-        let mut holders = Vec::new();
+    pub fn of_mounts(mounts: &[MountKey]) -> Vec<Vec<Holder>> {
+        let mut holders = vec![Vec::new(); mounts.len()];
+        if mounts.is_empty() {
+            return holders;
+        }
+        let sought = Sought::of(mounts);
         for pid in pids() {
+            let mut seen: BTreeMap<usize, BTreeSet<(Hold, ByteString)>> = BTreeMap::new();
+            let mut look = |hold: Hold, link: &Path| {
+                let found = sought.behind(link);
+                if let Some(path) = (!found.is_empty()).then(|| target(link)).flatten() {
+                    for at in found {
+                        seen.entry(*at).or_default().insert((hold, path.clone()));
+                    }
+                }
+            };
             let base = PathBuf::from(format!("/proc/{pid}"));
-            let mut seen: BTreeSet<(Hold, ByteString)> = BTreeSet::new();
-            for (hold, name) in [
-                (Hold::WorkingDirectory, "cwd"),
-                (Hold::RootDirectory, "root"),
-                (Hold::Program, "exe"),
-            ] {
-                seen.extend(on_device(&base.join(name)).map(|path| (hold, path)));
-            }
+            look(Hold::WorkingDirectory, &base.join("cwd"));
+            look(Hold::RootDirectory, &base.join("root"));
+            look(Hold::Program, &base.join("exe"));
             for (hold, name) in [(Hold::OpenFile, "fd"), (Hold::Mapping, "map_files")] {
                 let Ok(entries) = std::fs::read_dir(base.join(name)) else { continue };
-                for entry in entries.flatten() {
-                    seen.extend(on_device(&entry.path()).map(|path| (hold, path)));
-                }
+                entries.flatten().for_each(|entry| look(hold, &entry.path()));
             }
-            if !seen.is_empty() {
-                let command = command(pid);
-                holders.extend(seen.into_iter().take(16).map(|(hold, path)| Holder {
+            if seen.is_empty() {
+                continue;
+            }
+            let command = command(pid);
+            for (at, seen) in seen {
+                holders[at].extend(seen.into_iter().take(16).map(|(hold, path)| Holder {
                     pid,
                     command: command.clone(),
                     hold,
@@ -165,28 +177,47 @@ fn pids() -> Vec<u32> {
     pids
 }
 
-/// The path behind one of /proc's links, if it lies on the mount.
-fn on_mount(link: &Path, device: (u32, u32), mount: u32) -> Option<ByteString> {
-    // STATX_DONT_SYNC: a dead network filesystem that some process has open must not hang us.
-    let flags = AtFlags::STATX_DONT_SYNC;
-    let here = match rustix::fs::statx(CWD, link, flags, StatxFlags::MNT_ID) {
-        // KERNEL(5.8): which mount of the filesystem it is. Before, any mount of it may be meant; and
-        // a subvolume of btrfs has a device number of its own, which only the mount's id gets past.
-        Ok(statx) if statx.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
-            statx.stx_mnt_id == u64::from(mount)
+/// Mounts as indices, by what a file says of the one that it lies on.
+struct Sought {
+    by_id: HashMap<u64, Vec<usize>>,
+    by_device: HashMap<(u32, u32), Vec<usize>>,
+}
+
+impl Sought {
+    fn of(mounts: &[MountKey]) -> Self {
+        let mut sought = Self { by_id: HashMap::new(), by_device: HashMap::new() };
+        for (at, (device, id)) in mounts.iter().enumerate() {
+            sought.by_id.entry(u64::from(*id)).or_default().push(at);
+            sought.by_device.entry(*device).or_default().push(at);
         }
-        Ok(statx) => (statx.stx_dev_major, statx.stx_dev_minor) == device,
-        // KERNEL(4.11): no statx at all, and no way to ask without the server's answer; a seccomp
-        // filter from before it says EPERM.
-        Err(Errno::NOSYS | Errno::PERM) => {
-            let of = rustix::fs::stat(link).ok()?.st_dev;
-            (rustix::fs::major(of), rustix::fs::minor(of)) == device
-        }
-        Err(_) => return None,
-    };
-    if !here {
-        return None;
+        sought
     }
+
+    /// The mounts that the file behind one of /proc's links lies on.
+    fn behind(&self, link: &Path) -> &[usize] {
+        // STATX_DONT_SYNC: a dead network filesystem that some process has open must not hang us.
+        let flags = AtFlags::STATX_DONT_SYNC;
+        let found = match rustix::fs::statx(CWD, link, flags, StatxFlags::MNT_ID) {
+            // KERNEL(5.8): which mount of the filesystem it is. Before, any mount of it may be meant;
+            // and a subvolume of btrfs has a device number of its own, which only the mount's id gets
+            // past.
+            Ok(statx) if statx.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
+                self.by_id.get(&statx.stx_mnt_id)
+            }
+            Ok(statx) => self.by_device.get(&(statx.stx_dev_major, statx.stx_dev_minor)),
+            // KERNEL(4.11): no statx at all, and no way to ask without the server's answer; a seccomp
+            // filter from before it says EPERM.
+            Err(Errno::NOSYS | Errno::PERM) => rustix::fs::stat(link).ok().and_then(|stat| {
+                let device = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+                self.by_device.get(&device)
+            }),
+            Err(_) => None,
+        };
+        found.map_or(&[], Vec::as_slice)
+    }
+}
+
+fn target(link: &Path) -> Option<ByteString> {
     let target = std::fs::read_link(link).ok()?;
     Some(ByteString::from(target.as_os_str().as_bytes()))
 }

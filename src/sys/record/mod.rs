@@ -20,7 +20,7 @@ pub use notes::{
     Whose, entry_name,
 };
 
-use super::{Error, ErrorKind, Holder, Output, Result};
+use super::{Error, ErrorKind, Holder, MountKey, Output, Result};
 use crate::model::{ByteString, GuestPath};
 
 /// Takes the secrets out of what a path holds: what is left, and how many they were.
@@ -173,33 +173,34 @@ impl Record {
         }
     }
 
-    /// The processes that keep a mount busy.
-    pub(super) fn holders(&self, mount: u32, ask: impl FnOnce() -> Vec<Holder>) -> Vec<Holder> {
+    /// The processes that keep each of these mounts busy.
+    pub(super) fn holders(
+        &self,
+        mounts: &[MountKey],
+        ask: impl FnOnce() -> Vec<Vec<Holder>>,
+    ) -> Vec<Vec<Holder>> {
         match self {
             Record::Written(recorder) => {
                 let found = ask();
-                let noted = found
-                    .iter()
-                    .map(|holder| Holder {
-                        command: String::from_utf8_lossy(
-                            &recorder.reduced(holder.command.as_bytes()),
-                        )
-                        .into_owned(),
-                        ..holder.clone()
-                    })
-                    .collect();
-                recorder.note(|notes| {
-                    let kernel = notes.kernels.entry(Whose::Guest).or_default();
-                    kernel.holders.entry(mount).or_insert(noted);
-                });
+                let reduced = |holder: &Holder| {
+                    let command = recorder.reduced(holder.command.as_bytes());
+                    let command = String::from_utf8_lossy(&command).into_owned();
+                    Holder { command, ..holder.clone() }
+                };
+                for ((_, id), found) in mounts.iter().zip(&found) {
+                    let noted = found.iter().map(reduced).collect();
+                    recorder.note(|notes| {
+                        let kernel = notes.kernels.entry(Whose::Guest).or_default();
+                        kernel.holders.entry(*id).or_insert(noted);
+                    });
+                }
                 found
             }
-            Record::Read(notes) => notes
-                .kernels
-                .get(&Whose::Guest)
-                .and_then(|kernel| kernel.holders.get(&mount))
-                .cloned()
-                .unwrap_or_default(),
+            Record::Read(notes) => {
+                let kernel = notes.kernels.get(&Whose::Guest);
+                let noted = |id| kernel.and_then(|kernel| kernel.holders.get(id)).cloned();
+                mounts.iter().map(|(_, id)| noted(id).unwrap_or_default()).collect()
+            }
         }
     }
 
