@@ -17,6 +17,7 @@ mod common {
     pub mod state;
 }
 
+mod at_shutdown;
 mod busy;
 mod capture;
 mod filesystems;
