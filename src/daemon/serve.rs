@@ -10,9 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
@@ -119,7 +122,12 @@ async fn answer(stream: UnixStream, router: Router) {
 pub async fn converse(stream: impl Read + Write + Unpin, uid: u32, router: Router) {
     let peer = Peer { uid, takes_its_time: Arc::default() };
     let takes_its_time = Arc::clone(&peer.takes_its_time);
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let router = TowerToHyperService::new(router);
+    // With the request and not as a layer, which would be a copy of all routes for each connection.
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(TO_ASK)
