@@ -149,7 +149,7 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
 /// Roll back the last run that is not rolled back, for a client.
 pub fn roll_back(orders: &Orders) -> Result<Done, Refused> {
     allowed(orders)?;
-    roll_back_last(orders)
+    roll_back_last(orders, None)
 }
 
 /// Whether the operator lets a client have this guest changed.
@@ -166,13 +166,19 @@ pub fn allowed(orders: &Orders) -> Result<(), Refused> {
     Err(Refused::new(RefusedKind::Forbidden, why))
 }
 
-fn roll_back_last(orders: &Orders) -> Result<Done, Refused> {
+/// Roll back the last run; where `only` is said, it has to be that one, since what was made after it
+/// is somebody else's.
+fn roll_back_last(orders: &Orders, only: Option<&str>) -> Result<Done, Refused> {
     let guest = orders.guest()?;
     let nothing = || Refused::new(RefusedKind::Wrong, "there is no run to roll back");
     let store = Store::open(&guest, None)?.ok_or_else(nothing)?;
     let _lock = store.lock()?;
     let mut runs = store.runs()?;
     let run = last(&mut runs).ok_or_else(nothing)?;
+    if let Some(only) = only.filter(|only| *only != run.header.id) {
+        let why = format!("run {only} is not the last one any more: run {} is", run.header.id);
+        return Err(Refused::new(RefusedKind::InTheWay, why));
+    }
     let result = undo(&guest, run).map_err(|why| Refused::new(RefusedKind::InTheWay, why))?;
     if !result.left.is_empty() {
         let left: Vec<String> =
@@ -184,10 +190,10 @@ fn roll_back_last(orders: &Orders) -> Result<Done, Refused> {
     Ok(Done { run: Some(result.id), steps: result.undone, lease_ends: None })
 }
 
-/// Roll back what a lease was for. A daemon that may not change the guest any more does it all the
-/// same: it was allowed to promise it.
-pub fn end_lease(orders: &Orders) -> Result<Done, Refused> {
-    roll_back_last(orders)
+/// Roll back the run that a lease was for. A daemon that may not change the guest any more does it all
+/// the same: it was allowed to promise it.
+pub fn end_lease(orders: &Orders, leased: &str) -> Result<Done, Refused> {
+    roll_back_last(orders, Some(leased))
 }
 
 /// How long the lease of a guarded run still is; `None` where it has none.

@@ -176,7 +176,7 @@ impl Judge {
             return false;
         };
         tracing::info!(run = guarded.run, "the lease has ended");
-        if let Err(refused) = changes::end_lease(&self.orders) {
+        if let Err(refused) = changes::end_lease(&self.orders, &guarded.run) {
             tracing::error!("{}; it is tried again in a minute", refused.why);
             self.not_before = Some(Instant::now() + RETRY);
         }

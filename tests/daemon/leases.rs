@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::client::Daemon;
 use crate::common::command::{Done, run, until};
@@ -94,5 +95,24 @@ fn a_run_of_the_command_line_is_guarded_too() {
                 .as_array()
                 .is_some_and(|all| all.iter().any(|drift| drift["check"] == "fstab-data-disk"))
         });
+    });
+}
+
+#[test]
+fn the_end_of_a_lease_undoes_nobody_elses_run() {
+    live::alone(&[], |live| {
+        live.data();
+        let daemon = Daemon::start(live, ALLOWED);
+        assert_eq!(daemon.post("/v1/prepare", "{\"lease_seconds\": 3}").status, 200);
+        // While the lease ends the daemon does not see that its run is gone and another is there.
+        daemon.running.signal("STOP");
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        std::thread::sleep(Duration::from_secs(3));
+        daemon.running.signal("CONT");
+        until("it has seen it", || daemon.readiness()["generation"] != 1);
+        std::thread::sleep(Duration::from_secs(1));
+        live.guestprep(&["runs"]).exits(0).says("prepared");
+        assert_eq!(daemon.readiness()["verdict"], "ready", "{}", daemon.get("/v1/report").body);
     });
 }
