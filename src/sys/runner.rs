@@ -9,7 +9,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::record::{Notes, Record, Recorder};
@@ -20,7 +22,9 @@ use crate::model::ByteString;
 /// Where commands are looked for, in this order.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The most that is kept of a command's output.
-const MAX_OUTPUT: u64 = 4 << 20;
+const MAX_OUTPUT: usize = 4 << 20;
+/// How long the rest of its output is waited for when a command has ended.
+const AFTER_ITS_END: Duration = Duration::from_secs(1);
 /// What a command gets at the least where a deadline is over: what undoes a change must not be cut short with it.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -148,8 +152,9 @@ impl Runner {
             .stderr(Stdio::piped())
             .process_group(0);
         let mut child = spawn(&mut command).map_err(|e| failed(&e))?;
-        let piped = feed(child.stdin.take(), input)
-            .and_then(|()| Ok((reader(child.stdout.take())?, reader(child.stderr.take())?)));
+        let piped = feed(child.stdin.take(), input).and_then(|()| {
+            Ok((Reading::begin(child.stdout.take())?, Reading::begin(child.stderr.take())?))
+        });
         let (stdout, stderr) = match piped {
             Ok(piped) => piped,
             Err(e) => {
@@ -170,11 +175,7 @@ impl Runner {
                 return Err(failed(&e));
             }
         };
-        Ok(Output {
-            code,
-            stdout: stdout.join().unwrap_or_default(),
-            stderr: stderr.join().unwrap_or_default(),
-        })
+        Ok(Output { code, stdout: stdout.of_the_ended(), stderr: stderr.of_the_ended() })
     }
 }
 
@@ -195,17 +196,50 @@ fn feed(pipe: Option<impl Write + Send + 'static>, input: Option<&[u8]>) -> std:
     Ok(())
 }
 
-/// Read from a thread of its own, which the kernel may refuse where no more tasks are allowed.
-fn reader(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<JoinHandle<Vec<u8>>> {
-    thread::Builder::new().spawn(move || {
-        let mut kept = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
-            // Drained beyond the limit, so that the command does not block on a full pipe.
-            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+/// What a command writes, read by a thread of its own.
+struct Reading {
+    kept: Arc<Mutex<Vec<u8>>>,
+    over: Receiver<()>,
+}
+
+impl Reading {
+    /// Begin to read; the kernel may refuse the thread where no more tasks are allowed.
+    fn begin(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Self> {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (end, over) = mpsc::channel();
+        let into = Arc::clone(&kept);
+        thread::Builder::new().spawn(move || {
+            if let Some(pipe) = pipe {
+                // Drained beyond the limit, so that the command does not block on a full pipe.
+                read_all(pipe, &into);
+            }
+            drop(end);
+        })?;
+        Ok(Self { kept, over })
+    }
+
+    /// What a command wrote that has ended. A service that it started may have its output for good,
+    /// and is not waited for.
+    fn of_the_ended(self) -> Vec<u8> {
+        let _ = self.over.recv_timeout(AFTER_ITS_END);
+        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn read_all(mut pipe: impl Read, into: &Mutex<Vec<u8>>) {
+    let mut piece = vec![0; 8 << 10];
+    loop {
+        match pipe.read(&mut piece) {
+            Ok(0) => return,
+            Ok(read) => {
+                let mut kept = into.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = MAX_OUTPUT - kept.len();
+                kept.extend_from_slice(&piece[..read.min(room)]);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return,
         }
-        kept
-    })
+    }
 }
 
 fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<i32>> {
@@ -270,6 +304,16 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_service_that_a_command_leaves_behind_is_not_waited_for() {
+        let started = Instant::now();
+        let script = "echo said; echo complained >&2; sleep 60 & exit 3";
+        let output = Runner::live().run(&["sh", "-c", script], Duration::from_secs(50)).unwrap();
+        assert_eq!((output.code, output.stdout.as_slice()), (3, b"said\n".as_slice()));
+        assert_eq!(output.complaint(), "complained");
+        assert!(started.elapsed() < Duration::from_secs(40));
     }
 
     #[test]
