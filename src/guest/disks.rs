@@ -94,11 +94,6 @@ impl Disks {
         self.devices.iter().position(|d| d.name == name)
     }
 
-    /// The device of that number.
-    pub fn by_number(&self, number: (u32, u32)) -> Option<usize> {
-        self.devices.iter().position(|d| d.number == number)
-    }
-
     /// The mapped device of that name below /dev/mapper.
     pub fn by_mapped_name(&self, wanted: &str) -> Option<usize> {
         self.devices
@@ -172,6 +167,9 @@ impl Disks {
         disks.iter().map(|at| self.devices[*at].path()).collect::<Vec<_>>().join(", ")
     }
 }
+
+/// Devices by their number.
+pub(super) type ByNumber = HashMap<(u32, u32), usize>;
 
 impl Guest {
     /// The device of that number; asked for every mount, of which there may be as many.

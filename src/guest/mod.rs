@@ -50,7 +50,6 @@ mod unit_files;
 mod units;
 mod volume_groups;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -149,7 +148,7 @@ struct Facts {
     crypttab: Kept<Fact<Option<Crypttab>>>,
     mounts: Kept<Fact<Mounts>>,
     disks: Kept<Fact<Disks>>,
-    device_numbers: Kept<Fact<HashMap<(u32, u32), usize>>>,
+    device_numbers: Kept<Fact<disks::ByNumber>>,
     system_disks: Kept<Fact<SystemDisks>>,
     unit_files: Kept<Fact<unit_files::UnitFiles>>,
     units: Kept<Fact<UnitTable>>,

@@ -3,16 +3,18 @@
 //! Never a shell, never the operator's environment, never for a guest that does not run.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{ErrorKind as IoErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use super::record::{Notes, Record, Recorder};
 use super::trace::{self, Question};
@@ -23,8 +25,8 @@ use crate::model::ByteString;
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The most that is kept of a command's output.
 const MAX_OUTPUT: usize = 4 << 20;
-/// How long the rest of its output is waited for when a command has ended.
-const AFTER_ITS_END: Duration = Duration::from_secs(1);
+/// No pipe holds more (pipe-max-size of proc(5)), but root's, which asks for more by name.
+const MOST_IN_A_PIPE: usize = 1 << 20;
 /// What a command gets at the least where a deadline is over: what undoes a change must not be cut short with it.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -152,30 +154,19 @@ impl Runner {
             .stderr(Stdio::piped())
             .process_group(0);
         let mut child = spawn(&mut command).map_err(|e| failed(&e))?;
-        let piped = feed(child.stdin.take(), input).and_then(|()| {
-            Ok((Reading::begin(child.stdout.take())?, Reading::begin(child.stderr.take())?))
-        });
-        let (stdout, stderr) = match piped {
-            Ok(piped) => piped,
-            Err(e) => {
-                end(&mut child);
-                return Err(failed(&e));
-            }
-        };
-        let code = match wait(&mut child, limit) {
-            Ok(Some(code)) => code,
+        match attend(&mut child, input.unwrap_or_default(), limit) {
+            Ok(Some(output)) => Ok(output),
             Ok(None) => {
                 end(&mut child);
                 let cause = format!("it took longer than {} s", limit.as_secs());
-                return Err(Error::new("run", &name, ErrorKind::Timeout, cause));
+                Err(Error::new("run", &name, ErrorKind::Timeout, cause))
             }
             // What is to be undone now must not be done after it.
             Err(e) => {
                 end(&mut child);
-                return Err(failed(&e));
+                Err(failed(&e))
             }
-        };
-        Ok(Output { code, stdout: stdout.of_the_ended(), stderr: stderr.of_the_ended() })
+        }
     }
 }
 
@@ -186,75 +177,101 @@ pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
         .unwrap_or_else(|_| Err(std::io::Error::other("it cannot be told whether it started")))
 }
 
-/// Write from a thread of its own: a command that does not read must not keep the time limit waiting.
-fn feed(pipe: Option<impl Write + Send + 'static>, input: Option<&[u8]>) -> std::io::Result<()> {
-    if let (Some(mut pipe), Some(input)) = (pipe, input) {
-        let input = input.to_vec();
-        // One that ends before it has read all of it says itself why.
-        thread::Builder::new().spawn(move || drop(pipe.write_all(&input)))?;
-    }
-    Ok(())
-}
-
-/// What a command writes, read by a thread of its own.
-struct Reading {
-    kept: Arc<Mutex<Vec<u8>>>,
-    over: Receiver<()>,
-}
-
-impl Reading {
-    /// Begin to read; the kernel may refuse the thread where no more tasks are allowed.
-    fn begin(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Self> {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let (end, over) = mpsc::channel();
-        let into = Arc::clone(&kept);
-        thread::Builder::new().spawn(move || {
-            if let Some(pipe) = pipe {
-                // Drained beyond the limit, so that the command does not block on a full pipe.
-                read_all(pipe, &into);
-            }
-            drop(end);
-        })?;
-        Ok(Self { kept, over })
-    }
-
-    /// What a command wrote that has ended. A service that it started may have its output for good,
-    /// and is not waited for.
-    fn of_the_ended(self) -> Vec<u8> {
-        let _ = self.over.recv_timeout(AFTER_ITS_END);
-        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-fn read_all(mut pipe: impl Read, into: &Mutex<Vec<u8>>) {
-    let mut piece = vec![0; 8 << 10];
-    loop {
-        match pipe.read(&mut piece) {
-            Ok(0) => return,
-            Ok(read) => {
-                let mut kept = into.lock().unwrap_or_else(PoisonError::into_inner);
-                let room = MAX_OUTPUT - kept.len();
-                kept.extend_from_slice(&piece[..read.min(room)]);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return,
-        }
-    }
-}
-
-fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<i32>> {
-    let end = Instant::now() + limit;
+/// Hand a command its input and take what it writes, until it ends; `None` at the time limit.
+///
+/// By one thread: the kernel may refuse another, and a service that the command leaves behind may keep
+/// its output open for ever. What the command itself wrote is in the pipes when it has ended.
+fn attend(child: &mut Child, input: &[u8], limit: Duration) -> std::io::Result<Option<Output>> {
+    let until = Instant::now() + limit;
+    let mut stdin = Feed { pipe: unblocked(child.stdin.take())?, left: input };
+    let mut stdout = Kept { pipe: unblocked(child.stdout.take())?, bytes: Vec::new() };
+    let mut stderr = Kept { pipe: unblocked(child.stderr.take())?, bytes: Vec::new() };
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(status) = child.try_wait()? {
+        let status = child.try_wait()?;
+        stdin.hand_on()?;
+        stdout.take()?;
+        stderr.take()?;
+        if let Some(status) = status {
             let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-            return Ok(Some(code));
+            return Ok(Some(Output { code, stdout: stdout.bytes, stderr: stderr.bytes }));
         }
-        if Instant::now() >= end {
+        if Instant::now() >= until {
             return Ok(None);
         }
-        std::thread::sleep(pause);
+        let mut pipes = Vec::new();
+        pipes.extend(stdin.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
+        pipes.extend(stdout.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        pipes.extend(stderr.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        let left = until.saturating_duration_since(Instant::now());
+        let wait = Timespec::try_from(pause.min(left)).map_err(std::io::Error::other)?;
+        match rustix::event::poll(&mut pipes, Some(&wait)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Our end of a pipe, which is never waited for.
+fn unblocked(pipe: Option<impl Into<OwnedFd>>) -> std::io::Result<Option<File>> {
+    let Some(pipe) = pipe.map(Into::into) else { return Ok(None) };
+    rustix::io::ioctl_fionbio(&pipe, true)?;
+    Ok(Some(File::from(pipe)))
+}
+
+/// What a command is still to read.
+struct Feed<'a> {
+    pipe: Option<File>,
+    left: &'a [u8],
+}
+
+impl Feed<'_> {
+    fn hand_on(&mut self) -> std::io::Result<()> {
+        while let Some(pipe) = &mut self.pipe {
+            if self.left.is_empty() {
+                self.pipe = None; // What says that there is no more.
+                return Ok(());
+            }
+            match pipe.write(self.left) {
+                Ok(written) => self.left = &self.left[written..],
+                Err(e) if e.kind() == IoErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == IoErrorKind::Interrupted => {}
+                // One that ends before it has read all of it says itself why.
+                Err(e) if e.kind() == IoErrorKind::BrokenPipe => self.pipe = None,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a command has written.
+struct Kept {
+    pipe: Option<File>,
+    bytes: Vec<u8>,
+}
+
+impl Kept {
+    /// Take what is in the pipe. Beyond the limit it is drained, so that the command does not block.
+    fn take(&mut self) -> std::io::Result<()> {
+        let mut piece = [0; 8 << 10];
+        let mut taken = 0;
+        // Somebody who writes without end must not keep the time limit waiting.
+        while let Some(pipe) = self.pipe.as_mut().filter(|_| taken < MOST_IN_A_PIPE) {
+            match pipe.read(&mut piece) {
+                Ok(0) => self.pipe = None,
+                Ok(read) => {
+                    taken += read;
+                    let room = MAX_OUTPUT - self.bytes.len();
+                    self.bytes.extend_from_slice(&piece[..read.min(room)]);
+                }
+                Err(e) if e.kind() == IoErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == IoErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -314,6 +331,21 @@ mod tests {
         assert_eq!((output.code, output.stdout.as_slice()), (3, b"said\n".as_slice()));
         assert_eq!(output.complaint(), "complained");
         assert!(started.elapsed() < Duration::from_secs(40));
+        // Nor is one that says more without end.
+        let script = "yes & sleep 0.2; exit 3";
+        let output = Runner::live().run(&["sh", "-c", script], Duration::from_secs(50)).unwrap();
+        assert_eq!(output.code, 3);
+        assert!(output.stdout.starts_with(b"y\ny\n"));
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_whole_to_the_limit() {
+        for (bytes, kept) in [(70_000, 70_000), (MAX_OUTPUT, MAX_OUTPUT), (9_000_000, MAX_OUTPUT)] {
+            let script = format!("head -c {bytes} /dev/zero; head -c {bytes} /dev/zero >&2");
+            let output =
+                Runner::live().run(&["sh", "-c", &script], Duration::from_secs(50)).unwrap();
+            assert_eq!((output.stdout.len(), output.stderr.len()), (kept, kept));
+        }
     }
 
     #[test]

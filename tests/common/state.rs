@@ -17,8 +17,12 @@ const NOT_OF_THE_GUEST: [&str; 2] = ["var/lib/guestprep", "opt/guestprep"];
 /// Two states have to be the same.
 #[track_caller]
 pub fn assert_same(before: &str, after: &str, what: &str) {
-    let diff = TextDiff::from_lines(before, after);
-    assert!(before == after, "{what}:\n{}", diff.unified_diff().context_radius(0));
+    assert!(before == after, "{what}:\n{}", difference(before, after));
+}
+
+/// The lines that differ.
+pub fn difference(before: &str, after: &str) -> String {
+    TextDiff::from_lines(before, after).unified_diff().context_radius(0).to_string()
 }
 
 /// A line for every file of a tree on the filesystem of its root: kind and mode, owner, size, modification time to

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use crate::common::command::Done;
 use crate::common::live::{Live, alone};
-use crate::common::state::assert_same;
+use crate::common::state::{assert_same, difference};
 use crate::every::{most_in_turn, panicked, points, report, was_killed};
 use crate::subject::Subject;
 
@@ -65,8 +65,7 @@ fn judge(
     let is_told = answer.code == 0 || next[0] == "rollback" && answer.code == 2;
     let now = subject.state();
     if !is_told || now != before {
-        let diff = similar::TextDiff::from_lines(before, &now);
-        let diff = diff.unified_diff().context_radius(0).to_string();
+        let diff = difference(before, &now);
         return Err(format!("{}; then {next:?}: {answer:?}\n{diff}", said()));
     }
     subject.assert_no_temporary(&said());

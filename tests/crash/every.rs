@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::command::Done;
-use crate::common::state::assert_same;
+use crate::common::state::{assert_same, difference};
 use crate::subject::{CALLS, Fault, States, Subject, without_times};
 use crate::tree::tree;
 
@@ -237,10 +237,6 @@ pub fn judge(
     }
     subject.forget();
     Ok(())
-}
-
-fn difference(before: &str, now: &str) -> String {
-    similar::TextDiff::from_lines(before, now).unified_diff().context_radius(0).to_string()
 }
 
 fn every_call(victim: &str) {

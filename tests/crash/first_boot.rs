@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::command::{Done, run};
 use crate::common::live::{Live, alone};
+use crate::common::state::difference;
 use crate::every::{most_in_turn, panicked, points, report, was_killed};
 use crate::subject::{Subject, without_times};
 
@@ -82,15 +83,13 @@ impl<'a> Clone<'a> {
         }
         let now = without_times(&subject.state());
         if !was_killed && done.code != 5 && ![&self.parked, &self.back].contains(&&now) {
-            let diff = similar::TextDiff::from_lines(&self.parked, &now);
-            return Err(format!("{}:\n{}", said(), diff.unified_diff().context_radius(0)));
+            return Err(format!("{}:\n{}", said(), difference(&self.parked, &now)));
         }
         let next = subject.guestprep(&FIRST_BOOT);
         let now = without_times(&subject.state());
         let runs = fs::read_dir(self.live.at("/var/lib/guestprep/runs")).expect("runs").count();
         if next.code != 0 || now != self.back || runs != 0 {
-            let diff = similar::TextDiff::from_lines(&self.back, &now);
-            let diff = diff.unified_diff().context_radius(0).to_string();
+            let diff = difference(&self.back, &now);
             return Err(format!("{}; the next boot: {next:?}, {runs} runs left\n{diff}", said()));
         }
         subject.assert_no_temporary(&said());
