@@ -26,8 +26,8 @@ fn killed(victim: &str) {
         guest(live);
         let subject = Subject::Live(live);
         let states = States::of(&subject);
-        // vfork and clone3: as it starts umount, swapoff, mount or swapon; wait4: while they run.
-        for call in ["fsync", "renameat", "clone3,vfork", "wait4,waitid"] {
+        // clone and its kin: as it starts umount, swapoff, mount or swapon; wait4: while they run.
+        for call in ["fsync", "renameat", "clone,clone3,fork,vfork", "wait4,waitid"] {
             let times = kill_everywhere(&subject, &states, victim, call);
             println!("{victim}: killed at {times} calls of {call}");
         }

@@ -21,8 +21,15 @@ lsattr -R . 2>/dev/null | sort
 "#;
 
 /// The calls at which guestprep is killed, each when it enters it for the Nth time.
-const CALLS: [&str; 7] =
-    ["fsync", "renameat,renameat2,linkat", "ioctl", "mount", "umount2", "openat2", "clone3,vfork"];
+const CALLS: [&str; 7] = [
+    "fsync",
+    "renameat,renameat2,linkat",
+    "ioctl",
+    "mount",
+    "umount2",
+    "openat2",
+    "clone,clone3,fork,vfork",
+];
 
 /// Which of the calls of a kind: more of them where one call is like the next.
 const TIMES: [usize; 8] = [1, 2, 3, 6, 11, 20, 40, 80];

@@ -236,7 +236,7 @@ fn killed_at_any_call_the_next_boot_finishes_it() {
         let parked = live.fstab();
         let saved = live.at("/run/source");
         run(&["cp", "-a", &live.at(STATE), &saved]);
-        for call in ["fsync", "renameat", "unlinkat", "clone3,vfork", "wait4,waitid"] {
+        for call in ["fsync", "renameat", "unlinkat", "clone,clone3,fork,vfork", "wait4,waitid"] {
             let mut times = 0;
             loop {
                 let inject = format!("inject={call}:signal=KILL:when={}", times + 1);
