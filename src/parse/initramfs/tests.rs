@@ -97,7 +97,7 @@ fn small_blocks_cost_little() {
     let began = std::time::Instant::now();
     assert_eq!(names(&frame, LIMITS).unwrap(), ["a"]);
     // Anew, it is minutes.
-    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
 
 #[test]
