@@ -103,7 +103,6 @@ impl Node {
 struct Open {
     line: usize,
     start: usize,
-    is_flow: bool,
     is_map: bool,
     is_plain: bool,
     nodes: Vec<Node>,
@@ -180,17 +179,18 @@ impl Reader<'_> {
 
     fn open(&mut self, span: Span, is_map: bool, is_plain: bool) -> Open {
         let start = self.byte(span.start.index());
-        // A block has no mark of its own, so that its start is no wider than a point.
-        let is_flow = span.end.index() > span.start.index();
-        Open { line: span.start.line(), start, is_flow, is_map, is_plain, nodes: Vec::new() }
+        Open { line: span.start.line(), start, is_map, is_plain, nodes: Vec::new() }
     }
 
     fn close(&mut self, done: Open, span: Span) -> Node {
+        // Only `]` and `}` are wider than a point. A block has no mark at its end, and what it starts with may be an
+        // anchor or a tag.
+        let is_flow = span.end.index() > span.start.index();
         let inner = done.nodes.last().map(|node| (node.last_line, node.span.end));
         let (last_line, end) = match inner {
             // A block ends with what is in it: the parser notes its end where the next thing begins.
-            Some(inner) if !done.is_flow => inner,
-            None if !done.is_flow => (done.line, done.start),
+            Some(inner) if !is_flow => inner,
+            None if !is_flow => (done.line, done.start),
             _ => (span.end.line(), self.byte(span.end.index())),
         };
         let value = if done.is_map {
@@ -259,6 +259,20 @@ mod tests {
         let d = root.get("d").unwrap();
         assert_eq!((d.line, &text[d.span.clone()]), (9, "'é z'"));
         assert_eq!(a.last_line, 7);
+    }
+
+    #[test]
+    fn a_block_ends_with_what_is_in_it_whatever_stands_before_it() {
+        for (text, last_line) in [
+            ("a: &x\n  b: 1\nc: 2\n", 2),
+            ("a: !!map\n  b: 1\n\n# c\nc: 2\n", 2),
+            ("a: &x {b: 1,\n  c: 2}\nc: 2\n", 2),
+            ("a: &x [\n  1\n  ]\nc: 2\n", 3),
+        ] {
+            let root = parse(text.as_bytes()).unwrap().unwrap();
+            assert_eq!(root.get("a").unwrap().last_line, last_line, "{text}");
+        }
+        assert_eq!(parse(b"&:\n:").unwrap().unwrap().last_line, 2);
     }
 
     #[test]
