@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::fixture::{Fixture, fixtures};
-use guestprep::catalog::{self, CHECKS, Config, Language};
-use guestprep::engine::{self, Selection, Settings};
+use common::audit::audit;
+use common::fixture::{Fixture, distros};
+use guestprep::catalog::{self, CHECKS};
 use guestprep::guest::Mode;
-use guestprep::model::{CheckId, Decision, Policy, Report, Severity, VerdictName};
+use guestprep::model::{Decision, Policy, Report, Severity, VerdictName};
 use serde_json::{Value, json};
 
 /// How full a filesystem is only a real one says (`tests/mounted_tree.rs` has some), and whether it
@@ -34,29 +34,6 @@ const UNKNOWN: [(Mode, &str, &str); 6] = [
 /// What every guest has that has run, and no clone is to share; it warns of that, and is no false alarm.
 const OF_EVERY_GUEST: [&str; 1] = ["machine-id"];
 
-fn distros() -> Vec<String> {
-    let folder = fixtures().join("distros");
-    let entries = std::fs::read_dir(folder).expect("the distributions");
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
-
-fn audit(fixture: &Fixture, mode: Mode, skip: &[&str]) -> Report {
-    let skip = skip.iter().map(|id| CheckId::from(*id)).collect();
-    let config = Config::default();
-    let settings = Settings {
-        profile: catalog::profile("clone").expect("the default profile"),
-        config: &config,
-        language: Language::En,
-        fail_on: Severity::Blocker,
-        selection: Selection { skip, ..Selection::default() },
-    };
-    engine::audit(&fixture.guest(mode, Policy::default()), &settings).report
-}
-
 #[test]
 fn a_clean_guest_is_ready() {
     let mut wrong = Vec::new();
@@ -65,13 +42,13 @@ fn a_clean_guest_is_ready() {
     for name in names {
         let fixture = Fixture::distro_in_memory(&name);
         for mode in [Mode::Live, Mode::Tree] {
-            let report = audit(&fixture, mode, &[]);
+            let report = audit(&fixture.guest(mode, Policy::default()), &[]);
             let at = format!("{name} {}", mode.as_str());
             let profile = catalog::profile("clone").expect("the default profile");
             let asked = CHECKS.iter().filter(|spec| profile.severity_of(spec).is_some()).count();
             assert_eq!(report.checks.len(), asked, "{at}: every check of the profile is asked");
             let measured = match mode {
-                Mode::Live => audit(&fixture, mode, &UNMEASURED),
+                Mode::Live => audit(&fixture.guest(mode, Policy::default()), &UNMEASURED),
                 Mode::Tree | Mode::Image => report.clone(),
             };
             if measured.verdict != Decision::Ready {

@@ -8,10 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::fixture::{Fixture, fixtures};
-use guestprep::catalog::{self, Config, Language};
-use guestprep::engine::{self, Selection, Settings};
 use guestprep::guest::Mode;
-use guestprep::model::{Policy, Report, Severity, VerdictName};
+use guestprep::model::{Policy, Report, VerdictName};
 use walkdir::WalkDir;
 
 /// Neither text nor a structure of any format: a NUL, no UTF-8, quotes and brackets that nothing
@@ -19,15 +17,7 @@ use walkdir::WalkDir;
 const GARBAGE: &[u8] = b"\x00\xff{]: open \"quote\n\tkey key key = = [\n<<<\n=\n";
 
 fn audit(fixture: &Fixture, mode: Mode) -> Report {
-    let config = Config::default();
-    let settings = Settings {
-        profile: catalog::profile("clone").expect("the default profile"),
-        config: &config,
-        language: Language::En,
-        fail_on: Severity::Blocker,
-        selection: Selection::default(),
-    };
-    engine::audit(&fixture.guest(mode, Policy::default()), &settings).report
+    common::audit::audit(&fixture.guest(mode, Policy::default()), &[])
 }
 
 #[track_caller]

@@ -9,25 +9,10 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::fixture::Fixture;
+use common::fixture::{Fixture, distros};
 use guestprep::change::compose;
 use guestprep::guest::{Guest, Mode};
 use guestprep::model::{CheckId, Edit, Finding, GuestPath, Policy, Subject, Verdict};
-
-const DISTROS: [&str; 12] = [
-    "alinux-2",
-    "alinux-3",
-    "anolis-8",
-    "centos-6",
-    "centos-7",
-    "centos-8",
-    "debian-12",
-    "fedora-40",
-    "rocky-9",
-    "sles-15",
-    "ubuntu-18.04",
-    "ubuntu-24.04",
-];
 
 fn owned(list: &[&str]) -> Vec<String> {
     list.iter().map(|s| (*s).to_owned()).collect()
@@ -101,10 +86,10 @@ fn arguments_come_and_go_everywhere_on_every_family() {
         (&["mitigations=off"], &["noibrs", "console=tty0", "biosdevname=0"]),
         (&["root=UUID=01234567-89ab-4cde-8f01-23456789abcd"], &[]),
     ];
-    for name in DISTROS {
+    for name in distros() {
         for mode in [Mode::Live, Mode::Tree] {
             for (add, remove) in cases {
-                let fixture = Fixture::distro_in_memory(name);
+                let fixture = Fixture::distro_in_memory(&name);
                 let guest = || fixture.guest(mode, Policy::default());
                 let judge = |guest: &Guest| {
                     // The files are the same, however the guest is looked at.

@@ -4,25 +4,10 @@
 
 mod common;
 
-use common::fixture::Fixture;
+use common::fixture::{Fixture, distros};
 use guestprep::guest::{Guest, Loader, Mode};
 use guestprep::model::Policy;
 use guestprep::parse::kernel_arguments::KernelArguments;
-
-const DISTROS: [&str; 12] = [
-    "alinux-2",
-    "alinux-3",
-    "anolis-8",
-    "centos-6",
-    "centos-7",
-    "centos-8",
-    "debian-12",
-    "fedora-40",
-    "rocky-9",
-    "sles-15",
-    "ubuntu-18.04",
-    "ubuntu-24.04",
-];
 
 fn without_image(arguments: &KernelArguments) -> Vec<String> {
     let shown = arguments.arguments().iter().map(|a| {
@@ -41,8 +26,8 @@ fn guest(fixture: &Fixture, mode: Mode) -> Guest {
 
 #[test]
 fn the_default_entry_of_a_clean_guest_is_what_runs() {
-    for name in DISTROS {
-        let fixture = Fixture::distro_in_memory(name);
+    for name in distros() {
+        let fixture = Fixture::distro_in_memory(&name);
         let live = guest(&fixture, Mode::Live);
         let menu = live.boot_entries().unwrap_or_else(|why| panic!("{name}: {why}"));
         assert_eq!(menu.doubts, Vec::<String>::new(), "{name}");
@@ -63,8 +48,8 @@ fn the_default_entry_of_a_clean_guest_is_what_runs() {
 
 #[test]
 fn the_next_kernel_of_a_clean_guest_gets_what_the_default_entry_has() {
-    for name in DISTROS {
-        let fixture = Fixture::distro_in_memory(name);
+    for name in distros() {
+        let fixture = Fixture::distro_in_memory(&name);
         let live = guest(&fixture, Mode::Live);
         let lines = live.command_lines().unwrap();
         let next = lines.next_boot.as_ref().map(without_image).expect("a default entry");

@@ -6,36 +6,22 @@
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
+#[path = "common"]
+mod common {
+    #[allow(dead_code)]
+    pub mod command;
+    pub mod own_mounts;
+}
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::own_mounts::in_own_mounts;
 use guestprep::guest::Guest;
 use guestprep::model::{Finding, Policy, Verdict};
 use guestprep::probe;
 use tempfile::TempDir;
-
-/// Says to a test that it is alone already.
-const ALONE: &str = "GUESTPREP_TEST_NAMESPACE";
-
-/// Run a test's body in a mount namespace of its own.
-fn alone(test: &str, body: impl FnOnce()) {
-    if std::env::var_os(ALONE).is_some() {
-        return body();
-    }
-    if !rustix::process::geteuid().is_root() {
-        println!("left out: {test}: it mounts filesystems, which root alone may");
-        return;
-    }
-    let status = Command::new("unshare")
-        .args(["--mount", "--propagation", "private"])
-        .arg(std::env::current_exe().expect("this program"))
-        .args(["--exact", test, "--nocapture"])
-        .env(ALONE, "1")
-        .status()
-        .expect("unshare runs");
-    assert!(status.success(), "{test} failed in its namespace");
-}
 
 /// A filesystem in a file, mounted through a loop device.
 struct Mounted {
@@ -97,7 +83,7 @@ fn keys(check: &str, tree: &Path) -> Vec<&'static str> {
 
 #[test]
 fn features_are_those_that_mkfs_was_told() {
-    alone("features_are_those_that_mkfs_was_told", || {
+    in_own_mounts("features_are_those_that_mkfs_was_told", || {
         let cases: [(&[&str], &[&str]); 6] = [
             (&["mkfs.ext4", "-q", "-O", "^64bit"], &[]),
             (&["mkfs.ext4", "-q", "-O", "64bit"], &["ext4-64bit"]),
@@ -119,7 +105,7 @@ fn features_are_those_that_mkfs_was_told() {
 
 #[test]
 fn a_mounted_tree_has_the_size_of_its_disk() {
-    alone("a_mounted_tree_has_the_size_of_its_disk", || {
+    in_own_mounts("a_mounted_tree_has_the_size_of_its_disk", || {
         // The file is sparse.
         for (gibibytes, wanted) in [(39, &["too-small"][..]), (40, &[]), (501, &["too-large"])] {
             let Some(mounted) = mounted(gibibytes << 10, &["mkfs.ext4", "-q", "-E", "nodiscard"])
@@ -145,7 +131,7 @@ fn df(path: &Path) -> [u64; 2] {
 
 #[test]
 fn a_filesystem_is_as_full_as_df_says() {
-    alone("a_filesystem_is_as_full_as_df_says", || {
+    in_own_mounts("a_filesystem_is_as_full_as_df_says", || {
         // 1 MiB more each time, through both limits: more than 1 % a step, of what df counts.
         let Some(space) = mounted(64, &["mkfs.ext4", "-q", "-m", "5"]) else { return };
         let mut seen = Vec::new();
@@ -196,7 +182,7 @@ fn agrees_with_df(path: &Path, seen: &mut Vec<&'static str>) {
 
 #[test]
 fn errors_are_those_that_the_tools_of_ext4_wrote() {
-    alone("errors_are_those_that_the_tools_of_ext4_wrote", || {
+    in_own_mounts("errors_are_those_that_the_tools_of_ext4_wrote", || {
         let ext4 = ["mkfs.ext4", "-q"];
         let set = |value| ["debugfs", "-w", "-R", value];
         let state = set("set_super_value state 3");
@@ -231,7 +217,7 @@ fn errors_are_those_that_the_tools_of_ext4_wrote() {
 
 #[test]
 fn a_journal_is_to_be_replayed_after_a_crash() {
-    alone("a_journal_is_to_be_replayed_after_a_crash", || {
+    in_own_mounts("a_journal_is_to_be_replayed_after_a_crash", || {
         let Some(crashed) = mounted(64, &["mkfs.ext4", "-q"]) else { return };
         fs::write(crashed.at.join("file"), "text").expect("a file");
         rustix::fs::sync();

@@ -6,12 +6,21 @@
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
+#[path = "common"]
+mod common {
+    #[allow(dead_code)]
+    pub mod command;
+    pub mod own_mounts;
+}
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::command::left_out;
+use common::own_mounts::in_own_mounts;
 use guestprep::guest::Guest;
 use guestprep::model::Policy;
 use guestprep::parse::resolv_conf::{ResolvConf, is_single_request_reopen};
@@ -19,29 +28,16 @@ use guestprep::parse::sshd_config::KEYWORDS;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Says to a test that it is alone already.
-const ALONE: &str = "GUESTPREP_TEST_NAMESPACE";
-
 /// Run a test's body in a mount namespace of its own, where `covered` has a copy in a temporary directory mounted on it.
 fn alone(test: &str, tools: &[&str], covered: &str, body: impl FnOnce(&Path)) {
     let missing: Vec<_> = tools.iter().filter(|tool| !Path::new(tool).exists()).collect();
     if !missing.is_empty() {
-        return println!("left out: {test}: there is no {missing:?}");
+        return left_out(&format!("{test}: there is no {missing:?}"));
     }
-    if !rustix::process::geteuid().is_root() {
-        return println!("left out: {test}: it mounts over {covered}, which root alone may");
-    }
-    if std::env::var_os(ALONE).is_none() {
-        let status = Command::new("unshare")
-            .args(["--mount", "--propagation", "private"])
-            .arg(std::env::current_exe().expect("this program"))
-            .args(["--exact", test, "--nocapture"])
-            .env(ALONE, "1")
-            .status()
-            .expect("unshare runs");
-        assert!(status.success(), "{test} failed in its namespace");
-        return;
-    }
+    in_own_mounts(test, || cover(covered, body));
+}
+
+fn cover(covered: &str, body: impl FnOnce(&Path)) {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let own = temp.path().join("own");
     if Path::new(covered).is_dir() {

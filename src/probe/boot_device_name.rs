@@ -1,7 +1,8 @@
 //! `boot-device-name`: a boot entry names the root filesystem by a name that an instance of the image need not share.
 
+use super::boot_menu::unread;
 use super::{Answer, Guest};
-use crate::guest::{BootEntry, Loader, Unknown, disk_of_kernel_name, is_serial_link};
+use crate::guest::{BootEntry, Unknown, disk_of_kernel_name, is_serial_link};
 use crate::model::{ByteString, Edit, Finding, LineChange, Severity, Subject, Verdict};
 use crate::parse::key_value::KeyValue;
 use crate::parse::lines;
@@ -10,13 +11,8 @@ use crate::parse::source::Source;
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let menu = guest.boot_entries()?;
-    match menu.loader {
-        Loader::Missing => return Ok(Verdict::NotApplicable("no-configuration")),
-        Loader::Other(name) => {
-            let doubt = format!("{}: the configuration of {name} cannot be judged", menu.config);
-            return Ok(Verdict::from_parts(Vec::new(), vec![doubt]));
-        }
-        Loader::Grub2 | Loader::GrubLegacy => {}
+    if let Some(verdict) = unread(menu) {
+        return Ok(verdict);
     }
     let uuid = guest.root_uuid()?;
     let mut findings = Vec::new();

@@ -1,19 +1,15 @@
 //! `boot-entry-broken`: the entry that is booted names a kernel, an initial ramdisk or a root filesystem that is not there.
 
+use super::boot_menu::unread;
 use super::{Answer, Guest};
-use crate::guest::{BootEntry, Loader, RootArgument};
+use crate::guest::{BootEntry, RootArgument};
 use crate::model::{ByteString, Finding, Subject, Verdict};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let menu = guest.boot_entries()?;
-    match menu.loader {
-        Loader::Missing => return Ok(Verdict::NotApplicable("no-configuration")),
-        Loader::Other(name) => {
-            let doubt = format!("{}: the configuration of {name} cannot be judged", menu.config);
-            return Ok(Verdict::from_parts(Vec::new(), vec![doubt]));
-        }
-        Loader::Grub2 | Loader::GrubLegacy => {}
+    if let Some(verdict) = unread(menu) {
+        return Ok(verdict);
     }
     let mut doubts = menu.doubts.clone();
     let Some(entry) = menu.default_entry() else {

@@ -1,19 +1,14 @@
 //! `cpu-mitigations-off`: mitigations of CPU defects are switched off, or will be otherwise after the next boot.
 
+use super::boot_menu::unread;
 use super::{Answer, Guest};
-use crate::guest::Loader;
 use crate::model::{Edit, Finding, MitigationsPolicy, Subject, Verdict};
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let menu = guest.boot_entries()?;
-    match menu.loader {
-        Loader::Missing => return Ok(Verdict::NotApplicable("no-configuration")),
-        Loader::Other(name) => {
-            let doubt = format!("{}: the configuration of {name} cannot be judged", menu.config);
-            return Ok(Verdict::from_parts(Vec::new(), vec![doubt]));
-        }
-        Loader::Grub2 | Loader::GrubLegacy => {}
+    if let Some(verdict) = unread(menu) {
+        return Ok(verdict);
     }
     let state = guest.mitigations()?;
     let want = guest.policy().mitigations;

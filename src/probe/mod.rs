@@ -11,6 +11,7 @@ mod authorized_keys;
 mod boot_config_missing;
 mod boot_device_name;
 mod boot_entry_broken;
+mod boot_menu;
 mod boot_script_mount;
 mod boot_target_not_multi_user;
 mod build_user;

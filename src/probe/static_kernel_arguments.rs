@@ -1,7 +1,8 @@
 //! `static-kernel-arguments`: the kernel is told something that is true of this instance alone.
 
+use super::boot_menu::unread;
 use super::{Answer, Guest};
-use crate::guest::{Loader, Place, Unknown};
+use crate::guest::{Place, Unknown};
 use crate::model::{ByteString, Edit, Finding, Subject, Verdict};
 use crate::parse::kernel_arguments::{Argument, KernelArguments};
 use crate::parse::source::Source;
@@ -9,13 +10,8 @@ use crate::parse::source::Source;
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let menu = guest.boot_entries()?;
-    match menu.loader {
-        Loader::Missing => return Ok(Verdict::NotApplicable("no-configuration")),
-        Loader::Other(name) => {
-            let doubt = format!("{}: the configuration of {name} cannot be judged", menu.config);
-            return Ok(Verdict::from_parts(Vec::new(), vec![doubt]));
-        }
-        Loader::Grub2 | Loader::GrubLegacy => {}
+    if let Some(verdict) = unread(menu) {
+        return Ok(verdict);
     }
     let mut found = Found { guest, findings: Vec::new(), doubts: menu.doubts.clone() };
     if let Some(entry) = menu.default_entry()

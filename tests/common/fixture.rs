@@ -54,6 +54,16 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
+/// The names of the distributions' clean guests, sorted.
+pub fn distros() -> Vec<String> {
+    let entries = fs::read_dir(fixtures().join("distros")).expect("the distributions");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
 impl Fixture {
     /// The clean guest of a distribution, such as `debian-12`.
     pub fn distro(name: &str) -> Self {

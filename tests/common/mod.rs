@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod audit;
 pub mod case;
 pub mod digest;
 pub mod disks;

@@ -11,6 +11,7 @@
 #[path = "../common"]
 #[allow(dead_code)]
 mod common {
+    pub mod audit;
     pub mod case;
     pub mod command;
     pub mod digest;

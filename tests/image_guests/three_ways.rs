@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use guestprep::catalog::{self, Config, Language};
-use guestprep::engine::{self, Selection, Settings};
 use guestprep::guest::{Access, Guest, Image, Mode, Reader, Unknown};
-use guestprep::model::{Category, CheckResult, Policy, Report, Severity, VerdictName};
+use guestprep::model::{Category, CheckResult, Policy, Report, VerdictName};
 use guestprep::sys::{DiskImage, PrivateMounts, Use};
 use walkdir::WalkDir;
 
@@ -29,15 +27,7 @@ const SHARES: usize = 6;
 const SHARE: &str = "GUESTPREP_TEST_SHARE";
 
 fn audit(guest: &Guest) -> Report {
-    let config = Config::default();
-    let settings = Settings {
-        profile: catalog::profile("clone").expect("the default profile"),
-        config: &config,
-        language: Language::En,
-        fail_on: Severity::Blocker,
-        selection: Selection::default(),
-    };
-    engine::audit(guest, &settings).report
+    crate::common::audit::audit(guest, &[])
 }
 
 /// Everything of an answer that a reader acts on.

@@ -26,6 +26,7 @@ mod main_job;
 mod refusals;
 mod replay;
 mod returned;
+mod session;
 mod tree;
 
 /// EL 7 has Linux 3.10: what the job rests on there is older than openat2, statx and renameat2.
