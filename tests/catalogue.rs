@@ -63,7 +63,13 @@ fn every_native_check_has_a_probe_of_its_name_and_every_probe_a_check() {
     let native = CHECKS.iter().filter(|spec| spec.rule != Rule::Paths);
     let checks: Vec<&str> = native.map(|spec| spec.id).collect();
     let probes: Vec<&str> = PROBES.iter().map(|probe| probe.id).collect();
-    assert_eq!(checks, probes, "both are sorted by id, each has what the other has");
+    let lacks = |of: &[&str], what: &[&'static str]| -> Vec<&str> {
+        what.iter().copied().filter(|id| !of.contains(id)).collect()
+    };
+    let [no_row, no_check] = [lacks(&probes, &checks), lacks(&checks, &probes)];
+    assert!(no_row.is_empty(), "no row in PROBES of src/probe/mod.rs: {no_row:?}");
+    assert!(no_check.is_empty(), "a row in PROBES and no checks/<id>.toml: {no_check:?}");
+    assert!(probes.is_sorted(), "PROBES is sorted by id");
     for spec in CHECKS {
         let Rule::Native(name) = spec.rule else { continue };
         assert_eq!(name, spec.id, "a rule names the probe of its check");

@@ -62,6 +62,9 @@ fn a_clean_guest_is_ready() {
                 if check.verdict == VerdictName::Unknown && !is_named {
                     wrong.push(format!("{at} {}: {reason}", check.id));
                 }
+                if check.verdict == VerdictName::NotApplicable && !reason.ends_with('.') {
+                    wrong.push(format!("{at} {}: [en.not-applicable] has no {reason}", check.id));
+                }
                 if OF_EVERY_GUEST.contains(&check.id.as_str()) {
                     continue;
                 }

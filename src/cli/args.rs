@@ -42,13 +42,13 @@ A first session:
   guestprep rollback           put everything back, byte for byte";
 
 const COLLECT_HELP: &str = "\
-A bundle is a tar compressed by zstd. It holds every question that the checks asked of the guest,
-the answers, and the contents of the files that they read. Taken out are hashes of passwords,
-private keys, the material of public ones, and values that are named as a password, a key or a
-token. Names of hosts and users, addresses and command lines stay: look at it before it is sent,
+A bundle is a tar compressed by zstd. It holds every question that the checks asked of the guest, \
+the answers, and the contents of the files that they read. Taken out are hashes of passwords, \
+private keys, the material of public ones, and values that are named as a password, a key or a \
+token. Names of hosts and users, addresses and command lines stay: look at it before it is sent, \
 with `tar --zstd -tf FILE` and `tar --zstd -xOf FILE bundle.json`.
 
-`guestprep audit --bundle FILE` gives the same answer elsewhere. Whether it does is tried at once;
+`guestprep audit --bundle FILE` gives the same answer elsewhere. Whether it does is tried at once; \
 exit code 3 says that it does not, and the bundle is written all the same.";
 
 /// Make a Linux guest fit to become a custom image, prove that it is, and put it back.

@@ -5,7 +5,7 @@ use super::bundle;
 use super::confine::{self, Later};
 use super::deliver;
 use super::exit::{Outcome, Trouble};
-use super::setup::Choice;
+use super::setup::{self, Choice};
 use super::sign;
 use super::target::Target;
 use crate::engine;
@@ -45,5 +45,6 @@ fn tell(cli: &Cli, args: &LookArgs, choice: &Choice, guest: &Guest) -> Outcome {
     let audit = engine::audit(guest, &choice.settings());
     let target = deliver::target(&args.target, &args.image);
     deliver::report(cli, &args.output, args.select.fail_on, &target, &audit.report)?;
+    setup::say_what_root_would_see(&args.output, guest, &audit.report);
     Ok(audit.report.verdict.into())
 }

@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::change::{ComposeError, compose, preflight};
 use crate::engine::{self, Audit};
 use crate::guest::Guest;
-use crate::model::{Plan, RemedyKind, Report, Severity};
+use crate::model::{Plan, RemedyKind, Report, Severity, VerdictName};
 use crate::report::Style;
 use crate::sys;
 
@@ -74,6 +74,7 @@ fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -
         }
     };
     deliver::text_of(&args.output, &text)?;
+    setup::say_what_root_would_see(&args.output, guest, &audit.report);
     if with_obstacles {
         for obstacle in preflight(guest, &plan)? {
             sys::say(&format!("in the way: {}", obstacle.message));
@@ -122,6 +123,15 @@ pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
         .collect();
     if !manual.is_empty() {
         let _ = writeln!(out, "\nTo be mended by hand:\n{}", manual.join("\n"));
+    }
+    let unknown: Vec<String> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == VerdictName::Unknown)
+        .map(|check| format!("  {}  {}", check.id, check.reason.as_deref().unwrap_or_default()))
+        .collect();
+    if !unknown.is_empty() {
+        let _ = writeln!(out, "\nCould not be judged:\n{}", unknown.join("\n"));
     }
     out
 }

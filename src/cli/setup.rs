@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Cli, Color, Lang, SelectArgs, TargetArgs};
+use super::args::{Cli, Color, Lang, OutputArgs, SelectArgs, TargetArgs};
 use super::exit::{Exit, Trouble};
 use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
 use crate::change::{Recovered, RolledBack, Store, recover};
 use crate::engine::{Selection, Settings};
-use crate::guest::{Guest, SavedSettings};
-use crate::model::{Category, CheckId, Policy};
+use crate::guest::{Guest, Mode, SavedSettings};
+use crate::model::{Category, CheckId, CheckResult, Policy, Report};
 use crate::report::Style;
 use crate::sys::{self, ErrorKind, Lock};
 
@@ -228,6 +228,17 @@ pub fn incomplete(result: &RolledBack, what: &str) -> Trouble {
         ),
     )
     .hint(format!("mend what is named, then `guestprep rollback {}`", result.id))
+}
+
+/// Who is not root learns that checks of this machine are unknown for that reason, and what to do.
+pub fn say_what_root_would_see(output: &OutputArgs, guest: &Guest, report: &Report) {
+    let denied = |check: &&CheckResult| {
+        check.reason.as_deref().is_some_and(|reason| reason.contains("Permission denied"))
+    };
+    let count = report.checks.iter().filter(denied).count();
+    if guest.mode() == Mode::Live && count > 0 && !sys::is_root() && !output.quiet {
+        sys::say(&format!("{count} checks may not read what they need: run it as root, with sudo"));
+    }
 }
 
 /// Changing a guest needs root, whoever owns the tree: owners, labels and flags must be kept.

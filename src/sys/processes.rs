@@ -268,6 +268,10 @@ mod tests {
         let held = std::fs::File::create(&paths[0]).unwrap();
         std::fs::write(&paths[1], "").unwrap();
         let mut child = std::process::Command::new("sleep").arg("60").stdin(held).spawn().unwrap();
+        // execve(2) closes what spawn waits for before the command line is there.
+        while std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
         let paths = paths.map(|path| GuestPath::new(path.as_os_str().as_bytes()));
         let openers = Opener::of_files(&paths);
         child.kill().unwrap();

@@ -321,14 +321,17 @@ fn which(program: &str) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-/// guestprep without its debugging information, of which a copy for each guest would be large.
+/// guestprep without its debugging information, of which a copy for each guest would be large: the one
+/// that was built with the test, or what `GUESTPREP_PROGRAM` names.
 fn stripped() -> &'static Path {
     static PATH: OnceLock<(PathBuf, tempfile::TempDir)> = OnceLock::new();
     let (path, _) = PATH.get_or_init(|| {
         let temp = tempfile::tempdir().expect("a temporary directory");
         let path = temp.path().join("guestprep");
         let shown = path.to_str().expect("UTF-8");
-        run(&["strip", "-o", shown, env!("CARGO_BIN_EXE_guestprep")]);
+        let program = std::env::var("GUESTPREP_PROGRAM");
+        let program = program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_guestprep"));
+        run(&["strip", "-o", shown, program]);
         (path, temp)
     });
     path

@@ -18,17 +18,35 @@ struct Exchange {
 fn readme_shows_what_is_said() {
     alone(&[], |live| {
         guest(live);
-        let mut shown = String::new();
-        let mut wrong = Vec::new();
-        for Exchange { command, said } in session() {
-            let now = live.chroot(&["sh", "-c", &format!("{command} 2>&1")]);
-            shown.push_str(&format!("# {command}\n{}", now.out));
-            if !is_alike(&said, &now.out) {
-                wrong.push(command);
+        let mut tries = 0..20;
+        let (shown, wrong) = loop {
+            let (shown, wrong) = hold(live);
+            // The kernel shows the swaps of the guests beside this one too. The session ends as it began.
+            if wrong.is_empty() || !has_others_swap(&shown) || tries.next().is_none() {
+                break (shown, wrong);
             }
-        }
+        };
         assert!(wrong.is_empty(), "README shows another answer to {wrong:?} than this:\n{shown}");
     });
+}
+
+/// Run the session: what is said, and the commands whose answer is another one than README shows.
+fn hold(live: &Live) -> (String, Vec<String>) {
+    let mut shown = String::new();
+    let mut wrong = Vec::new();
+    for Exchange { command, said } in session() {
+        let now = live.chroot(&["sh", "-c", &format!("{command} 2>&1")]);
+        shown.push_str(&format!("# {command}\n{}", now.out));
+        if !is_alike(&said, &now.out) {
+            wrong.push(command);
+        }
+    }
+    (shown, wrong)
+}
+
+/// Whether a swap of another guest is in it, whose path is longer than the one of this guest.
+fn has_others_swap(shown: &str) -> bool {
+    shown.contains("/root/data/swap")
 }
 
 /// A data disk on /data, a bind mount and a swap file that live on it.

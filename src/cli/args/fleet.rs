@@ -7,13 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::Color;
 
 const FLEET_HELP: &str = "\
-Exit codes: 0 every host is ready; 1 one is not; 2 wrong use; 3 none is known not to be, and one
+Exit codes: 0 every host is ready; 1 one is not; 2 wrong use; 3 none is known not to be, and one \
 could not be told, did not answer or could not be read.
 
-Read are reports as `audit --format json` and `--format ndjson` write them, alone or many in a file,
-also compressed by gzip or zstd. Of a directory every file below it is read whose name ends in
-.json, .ndjson or .jsonl, with .gz or .zst behind it or not. The latest report of a host counts; a
-host is known by its instance id, else by its hostname, else by where its report stands. A host that
+Read are reports as `audit --format json`, `ndjson` and `compact` write them, alone or many in a file, \
+also compressed by gzip or zstd. Of a directory every file below it is read whose name ends in \
+.json, .ndjson or .jsonl, with .gz or .zst behind it or not. The latest report of a host counts; a \
+host is known by its instance id, else by its hostname, else by where its report stands. A host that \
 did not answer is a line of its own making:
 
   {\"schema\":\"guestprep.unreached/1\",\"guest\":{\"hostname\":\"web3\"},

@@ -7,17 +7,17 @@ use clap::{Args, ValueEnum};
 use super::{Color, ImageArgs};
 
 const SCAN_HELP: &str = "\
-Exit codes: 0 nothing was found; 1 something was; 2 wrong use; 3 nothing was found, and not all
+Exit codes: 0 nothing was found; 1 something was; 2 wrong use; 3 nothing was found, and not all \
 could be read.
 
-A secret itself is never shown: a finding has its place, its rule, its first and its last character,
+A secret itself is never shown: a finding has its place, its rule, its first and its last character, \
 and a fingerprint. What is to stay is named by that, in /etc/guestprep/secrets.d/NAME.toml:
 
   [[waive]]
   fingerprint = \"0123456789abcdef\"
   why = \"the key of the test bench, until 2027-01-01\"
 
-Rules of the site ([[rule]]) and what is no secret there ([[allow]]) stand in the same files, written
+Rules of the site ([[rule]]) and what is no secret there ([[allow]]) stand in the same files, written \
 as those of the program in checks/secrets.";
 
 /// `scan`.

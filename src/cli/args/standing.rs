@@ -7,15 +7,15 @@ use clap::Args;
 use super::Format;
 
 const FIRSTBOOT_HELP: &str = "\
-Meant for guestprep-firstboot.service and its like, at every boot. A clone is told from its source
+Meant for guestprep-firstboot.service and its like, at every boot. A clone is told from its source \
 by the DMI product UUID, or the instance id, of the runs in /var/lib/guestprep.
 
-A parked line of fstab or crypttab comes back, and is mounted, where its device carries the very
-filesystem that it carried on the source; a unit that was masked likewise. A machine id and ssh
-host keys that are missing, and that nothing else makes, are made. The source's runs, with all that
+A parked line of fstab or crypttab comes back, and is mounted, where its device carries the very \
+filesystem that it carried on the source; a unit that was masked likewise. A machine id and ssh \
+host keys that are missing, and that nothing else makes, are made. The source's runs, with all that \
 they saved, are removed. /var/lib/guestprep/firstboot.json says what was done.
 
-On the source, and where it cannot be told whether this is a clone, nothing is done (exit code 0
+On the source, and where it cannot be told whether this is a clone, nothing is done (exit code 0 \
 and 3).";
 
 /// `firstboot`.
@@ -37,8 +37,8 @@ pub struct FirstBootArgs {
 const AT_SHUTDOWN_HELP: &str = "\
 Meant for guestprep-at-shutdown.service and its like, which `guestprep prepare --at-shutdown` starts.
 
-Where this boot ends with a power-off, phase 2 of every run that was armed in it is taken: histories,
-logs, keys, ids. Where it ends otherwise nothing is taken, and the run says so (`guestprep runs`); so
+Where this boot ends with a power-off, phase 2 of every run that was armed in it is taken: histories, \
+logs, keys, ids. Where it ends otherwise nothing is taken, and the run says so (`guestprep runs`); so \
 does one whose machine lost its power. `guestprep rollback` calls it off before.";
 
 /// `at-shutdown`.

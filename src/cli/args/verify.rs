@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 const VERIFY_HELP: &str = "\
-Exit codes: 0 all that was asked for holds; 1 the report was changed, or its signature is missing or
+Exit codes: 0 all that was asked for holds; 1 the report was changed, or its signature is missing or \
 not one of those allowed; 2 wrong use, or no report; 3 it could not be told.
 
   ssh-keygen -t ed25519 -f key
