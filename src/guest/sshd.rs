@@ -54,6 +54,30 @@ impl Sshd {
         Some(String::from_utf8_lossy(argument).to_ascii_lowercase())
     }
 
+    /// The list of users or groups that keeps somebody out, whatever else is allowed, in the order in
+    /// which sshd asks them (auth.c, `allowed_user`). A pattern with a host keeps nobody out everywhere.
+    pub fn keeps_out(&self, user: &[u8], groups: &[Vec<u8>]) -> Option<&SshdSetting> {
+        let of = |keyword| self.settings.iter().filter(move |s| s.keyword == keyword);
+        let names_user = |pattern: &Vec<u8>, with_host| {
+            let mut parts = pattern.splitn(2, |b| *b == b'@');
+            let name = parts.next().unwrap_or_default();
+            is_like(user, name) && (with_host || parts.next().is_none())
+        };
+        let names_group = |pattern: &Vec<u8>| groups.iter().any(|group| is_like(group, pattern));
+        let denied =
+            |s: &&SshdSetting| s.arguments.iter().any(|pattern| names_user(pattern, false));
+        let denied_by_group = |s: &&SshdSetting| s.arguments.iter().any(names_group);
+        let left_out = |keyword, is_named: &dyn Fn(&Vec<u8>) -> bool| {
+            let named = of(keyword).flat_map(|setting| &setting.arguments).any(is_named);
+            of(keyword).next().filter(|_| !named)
+        };
+        of("denyusers")
+            .find(denied)
+            .or_else(|| left_out("allowusers", &|pattern| names_user(pattern, true)))
+            .or_else(|| of("denygroups").find(denied_by_group))
+            .or_else(|| left_out("allowgroups", &names_group))
+    }
+
     /// Every port that it listens on: those of `Port`, and of `ListenAddress` with a port of its own.
     pub fn ports(&self) -> Vec<u16> {
         let number = |text: &[u8]| crate::parse::fields::unsigned::<u16>(text);
@@ -245,6 +269,34 @@ mod tests {
             ("a", "a*b", false),
         ] {
             assert_eq!(is_like(name.as_bytes(), pattern.as_bytes()), fits, "{name} {pattern}");
+        }
+    }
+
+    #[test]
+    fn who_is_kept_out() {
+        let sshd = |lines: &[(&str, &str)]| {
+            let setting = |(keyword, arguments): &(&str, &str)| SshdSetting {
+                path: GuestPath::from(SSHD_CONFIG),
+                line: 1,
+                keyword: (*keyword).to_owned(),
+                arguments: arguments.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
+                in_match: false,
+            };
+            Sshd { settings: lines.iter().map(setting).collect(), of_some: Vec::new() }
+        };
+        for (lines, by) in [
+            (&[("allowusers", "admin")][..], Some("allowusers")),
+            (&[("allowusers", "admin"), ("allowusers", "ro*t@10.0.0.1")], None),
+            (&[("denyusers", "a root")], Some("denyusers")),
+            (&[("denyusers", "root@10.0.0.1")], None),
+            (&[("allowgroups", "ssh wheel")], None),
+            (&[("allowgroups", "ssh")], Some("allowgroups")),
+            (&[("denygroups", "?heel"), ("allowusers", "root")], Some("denygroups")),
+            (&[], None),
+        ] {
+            let sshd = sshd(lines);
+            let found = sshd.keeps_out(b"root", &[b"root".to_vec(), b"wheel".to_vec()]);
+            assert_eq!(found.map(|setting| setting.keyword.as_str()), by, "{lines:?}");
         }
     }
 

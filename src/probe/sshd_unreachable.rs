@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{Answer, Guest};
 use crate::guest::{Fact, SSHD_CONFIG, Sshd, SshdSetting, Starts, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
+use crate::parse::passwd::{Entry, Kind};
 
 /// The names of the service and of the socket that starts it.
 const UNITS: [&str; 4] = ["sshd", "ssh", "sshd.socket", "ssh.socket"];
@@ -143,6 +144,13 @@ fn login(guest: &Guest, sshd: &Sshd, has_keys: bool) -> Fact<Vec<Finding>> {
             return Ok(findings);
         }
     }
+    if let Some(setting) = sshd.keeps_out(b"root", &groups_of_root(guest)?) {
+        let list: Vec<_> = setting.arguments.iter().map(|a| String::from_utf8_lossy(a)).collect();
+        let finding = Finding::new("root-not-listed", at(setting));
+        return Ok(vec![
+            finding.with("setting", format!("{} {}", setting.keyword, list.join(" "))),
+        ]);
+    }
     if has_keys || guest.os()?.id.is_none() {
         return Ok(findings);
     }
@@ -157,6 +165,13 @@ fn login(guest: &Guest, sshd: &Sshd, has_keys: bool) -> Fact<Vec<Finding>> {
     };
     findings.extend(refusing.map(|setting| Finding::new("password-refused", at(setting))));
     Ok(findings)
+}
+
+fn groups_of_root(guest: &Guest) -> Fact<Vec<Vec<u8>>> {
+    let Some(table) = guest.accounts(Kind::Group)? else { return Ok(Vec::new()) };
+    let has_root =
+        |group: &&Entry| group.gid() == Some(0) || group.members().any(|member| member == b"root");
+    Ok(table.entries().filter(has_root).map(|group| group.name.clone()).collect())
 }
 
 /// Whether a clone gets a key to log in with: from cloud-init, or from the image itself.
