@@ -8,7 +8,7 @@ use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
 use crate::change::{Recovered, RolledBack, Store, recover};
 use crate::engine::{Selection, Settings};
 use crate::guest::{Guest, Mode, SavedSettings};
-use crate::model::{Category, CheckId, CheckResult, Policy, Report};
+use crate::model::{Category, CheckId, Policy, Report, VerdictName};
 use crate::report::Style;
 use crate::sys::{self, ErrorKind, Lock};
 
@@ -230,14 +230,12 @@ pub fn incomplete(result: &RolledBack, what: &str) -> Trouble {
     .hint(format!("mend what is named, then `guestprep rollback {}`", result.id))
 }
 
-/// Who is not root learns that checks of this machine are unknown for that reason, and what to do.
+/// Who is not root learns that root may be told what could not be told here.
 pub fn say_what_root_would_see(output: &OutputArgs, guest: &Guest, report: &Report) {
-    let denied = |check: &&CheckResult| {
-        check.reason.as_deref().is_some_and(|reason| reason.contains("Permission denied"))
-    };
-    let count = report.checks.iter().filter(denied).count();
+    let unknown = report.checks.iter().filter(|check| check.verdict == VerdictName::Unknown);
+    let count = unknown.count();
     if guest.mode() == Mode::Live && count > 0 && !sys::is_root() && !output.quiet {
-        sys::say(&format!("{count} checks may not read what they need: run it as root, with sudo"));
+        sys::say(&format!("unknown {count}, and root may read more: run it with sudo"));
     }
 }
 

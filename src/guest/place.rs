@@ -432,7 +432,7 @@ impl Guest {
                     continue;
                 }
                 let own = Source::parse(&entry.source.value);
-                if own == *source {
+                if own.is_same(source) {
                     return Ok(Place::System { device: None });
                 }
                 if let Source::Path(path) = &own {

@@ -77,6 +77,12 @@ impl Sshd {
         ports
     }
 
+    /// The addresses of every `ListenAddress`, without their ports; none where it listens on all.
+    pub fn listen_addresses(&self) -> Vec<(&SshdSetting, String)> {
+        let of = self.settings.iter().filter(|setting| setting.keyword == "listenaddress");
+        of.filter_map(|setting| Some((setting, host_of(setting.arguments.first()?)))).collect()
+    }
+
     /// Every pattern of `AuthorizedKeysFile`, whomever it holds for.
     pub fn authorized_keys_files(&self) -> Vec<Vec<u8>> {
         let of_all = self.settings.iter().filter(|s| s.keyword == "authorizedkeysfile");
@@ -101,6 +107,14 @@ fn port_of(address: &[u8]) -> Option<&[u8]> {
     let colon = address.iter().rposition(|b| *b == b':')?;
     let (host, port) = (&address[..colon], &address[colon + 1..]);
     (!host.contains(&b':') || host.ends_with(b"]")).then_some(port)
+}
+
+/// The host of `host`, `host:port` and `[host]:port`.
+fn host_of(address: &[u8]) -> String {
+    let port = port_of(address).map_or(0, |port| port.len() + 1);
+    let host = &address[..address.len() - port];
+    let inner = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]"));
+    String::from_utf8_lossy(inner.unwrap_or(host)).into_owned()
 }
 
 impl Guest {
@@ -235,14 +249,16 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_addresses() {
-        for (address, port) in [
-            ("0.0.0.0:2222", Some("2222")),
-            ("[::]:22", Some("22")),
-            ("::1", None),
-            ("10.0.0.1", None),
+    fn ports_and_hosts_of_addresses() {
+        for (address, port, host) in [
+            ("0.0.0.0:2222", Some("2222"), "0.0.0.0"),
+            ("[::]:22", Some("22"), "::"),
+            ("[::1]", None, "::1"),
+            ("::1", None, "::1"),
+            ("10.0.0.1", None, "10.0.0.1"),
         ] {
             assert_eq!(port_of(address.as_bytes()), port.map(str::as_bytes), "{address}");
+            assert_eq!(host_of(address.as_bytes()), host, "{address}");
         }
     }
 }

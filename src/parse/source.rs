@@ -168,6 +168,17 @@ impl Source {
         }
     }
 
+    /// Whether both name one thing: written alike, or a tag and udev's link of the same value.
+    pub fn is_same(&self, other: &Source) -> bool {
+        let tag = |get: fn(&Source) -> Option<&[u8]>| {
+            get(self).is_some_and(|own| get(other) == Some(own))
+        };
+        self == other
+            || [Source::uuid, Source::label, Source::part_uuid, Source::part_label]
+                .into_iter()
+                .any(tag)
+    }
+
     /// Whether this names a UUID of a filesystem or partition that is `uuid` but for the case of its letters, so that it
     /// is *not* found at boot, though its writer meant it.
     pub fn differs_in_case_only(&self, uuid: &[u8]) -> bool {
@@ -333,6 +344,20 @@ mod tests {
         ] {
             let got = Source::parse(text.as_bytes()).device_path();
             assert_eq!(got.as_deref(), want.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_and_its_link_are_the_same() {
+        let same =
+            |a: &str, b: &str| Source::parse(a.as_bytes()).is_same(&Source::parse(b.as_bytes()));
+        assert!(same("UUID=a4", "/dev/disk/by-uuid/a4"));
+        assert!(same("/dev/disk/by-label/a\\x20b", "LABEL=a b"));
+        assert!(same("PARTUUID=x", "/dev/disk/by-partuuid/x"));
+        assert!(same("/dev/mapper/a-b", "/dev//mapper/a-b"));
+        for (a, b) in [("UUID=a4", "LABEL=a4"), ("UUID=a4", "UUID=A4"), ("/dev/vda1", "/dev/vda2")]
+        {
+            assert!(!same(a, b), "{a} {b}");
         }
     }
 

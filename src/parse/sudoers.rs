@@ -279,6 +279,7 @@ fn find(text: &[u8], wanted: u8) -> Option<usize> {
             b'\\' => escaped = true,
             b'"' => quoted = !quoted,
             _ if quoted => {}
+            b':' if wanted == b':' && ends_in_digest(&text[..at]) => {}
             byte if *byte == wanted && (!inside || wanted == b')') => return Some(at),
             b'(' => inside = true,
             b')' => inside = false,
@@ -286,6 +287,16 @@ fn find(text: &[u8], wanted: u8) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether a `:` behind this belongs to the digest of a command (sudoers(5), "Digest_Spec").
+fn ends_in_digest(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    [&b"sha224"[..], b"sha256", b"sha384", b"sha512"].iter().any(|kind| {
+        let before = text.strip_suffix(*kind).map(<[u8]>::last);
+        before
+            .is_some_and(|byte| byte.is_none_or(|b| b.is_ascii_whitespace() || b",=:)".contains(b)))
+    })
 }
 
 fn split(text: &[u8], separator: u8) -> Vec<&[u8]> {
@@ -394,6 +405,14 @@ mod tests {
             ("Defaults env_reset, !authenticate", Some("")),
             ("Defaults !!authenticate", None),
             ("User_Alias A = a, b : B = c", None),
+            (
+                "Cmnd_Alias D = /bin/mt, \\\n  sha224:AAAA+w== \\\n  /sbin/dump, /bin/ls : E = sha256 : ab /bin/w",
+                None,
+            ),
+            (
+                "a ALL = sha512:AA==, sha256:BB /bin/ls : h2 = NOPASSWD: sha224:CC /bin/cat",
+                Some("a"),
+            ),
         ] {
             let found: Vec<String> = free(text).into_iter().map(|(_, who)| who).collect();
             assert_eq!(found, who.into_iter().collect::<Vec<_>>(), "{text}");

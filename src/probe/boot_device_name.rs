@@ -25,7 +25,7 @@ pub fn judge(guest: &Guest) -> Answer {
 
 fn named(entry: &BootEntry, uuid: Option<&ByteString>) -> Option<Finding> {
     let value = entry.arguments.value("root")?;
-    let line = entry.kernel.as_ref()?.line;
+    entry.kernel.as_ref()?;
     let source = Source::parse(value);
     let is_serial = is_serial_link(&source);
     if !is_serial && !is_kernel_name(&source) {
@@ -42,7 +42,7 @@ fn named(entry: &BootEntry, uuid: Option<&ByteString>) -> Option<Finding> {
         (None, true) => ("hardware-id", None),
         (None, false) => ("kernel-name-unknown", None),
     };
-    let finding = Finding::new(key, Subject::line(&entry.source, line))
+    let finding = Finding::new(key, Subject::line(&entry.source, entry.arguments_line))
         .with("entry", &entry.title)
         .with("root", ByteString::from(value))
         .with("uuid", uuid.map_or("?".to_owned(), ToString::to_string))

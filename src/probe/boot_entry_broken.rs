@@ -31,22 +31,26 @@ pub fn judge(guest: &Guest) -> Answer {
     for initrd in entry.initrds.iter().filter(|initrd| !initrd.exists) {
         findings.push(finding("initrd-missing", initrd.line).with("path", &initrd.path));
     }
-    if let Some(kernel) = &entry.kernel {
+    if entry.kernel.is_some() {
         match entry.arguments.value("root") {
-            None => {
-                doubts.push(format!("{}: no root= says which filesystem is /", at(kernel.line)))
-            }
+            None => doubts
+                .push(format!("{}: no root= says which filesystem is /", at(entry.arguments_line))),
             Some(value) => {
                 let root = ByteString::from(value);
                 if entry.initrds.is_empty() && needs_initrd(value) {
-                    findings.push(finding("initrd-unnamed", kernel.line).with("root", &root));
+                    findings
+                        .push(finding("initrd-unnamed", entry.arguments_line).with("root", &root));
                 }
                 match guest.root_argument(value)? {
                     RootArgument::Root => {}
                     RootArgument::Other(own) => findings.push(
-                        finding("root-differs", kernel.line).with("root", &root).with("own", own),
+                        finding("root-differs", entry.arguments_line)
+                            .with("root", &root)
+                            .with("own", own),
                     ),
-                    RootArgument::Untold(why) => doubts.push(format!("{}: {why}", at(kernel.line))),
+                    RootArgument::Untold(why) => {
+                        doubts.push(format!("{}: {why}", at(entry.arguments_line)))
+                    }
                 }
             }
         }

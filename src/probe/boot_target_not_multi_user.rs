@@ -118,8 +118,7 @@ impl Found<'_> {
         is_systemd: bool,
         is_good_without: bool,
     ) -> Result<bool, Unknown> {
-        let line = entry.kernel.as_ref().map_or(entry.line, |kernel| kernel.line);
-        let subject = Subject::line(&entry.source, line);
+        let subject = Subject::line(&entry.source, entry.arguments_line);
         let print = entry.arguments.print();
         let mut bad = Vec::new();
         let mut last = None;

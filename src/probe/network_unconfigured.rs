@@ -1,7 +1,8 @@
 //! `network-unconfigured`: boot gets no address for the card of a new instance.
 //!
-//! Judged where scripts do what the files say and nothing more. NetworkManager, networkd and wicked
-//! have a DHCP client of their own, and NetworkManager a profile for a card that no file names.
+//! Scripts and networkd do what the files say and nothing more. NetworkManager and wicked have a DHCP
+//! client of their own, and NetworkManager a profile for a card that no file names; one that a file
+//! names and leaves down at boot stays down.
 
 use super::{Answer, Guest};
 use crate::guest::{Dialect, Fact, Network};
@@ -40,21 +41,60 @@ const DIRECTORIES: [&str; 4] = ["/sbin", "/usr/sbin", "/usr/bin", "/bin"];
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let network = guest.network()?;
-    let Some(scripts) = scripts(guest, network)? else {
-        return Ok(Verdict::NotApplicable("other-manager"));
-    };
+    let scripts = scripts(guest, network)?;
     let mut findings = Vec::new();
-    if !has_client(guest, &scripts)? {
-        findings.extend(without_client(network, &scripts));
-    }
-    if !network.is_rewritten
-        && let Some(card) = first_card(guest, network)?
-        && !network.configures(card.as_bytes())
+    if let Some(scripts) = &scripts
+        && !has_client(guest, scripts)?
     {
-        let subject = Subject::file(&GuestPath::from(scripts.file));
-        findings.push(Finding::new("no-profile", subject).with("interface", card));
+        findings.extend(without_client(network, scripts));
     }
-    Ok(Verdict::from_parts(findings, network.doubts.clone()))
+    let file = scripts.as_ref().map(|scripts| scripts.file).or_else(|| networkd(network));
+    if !network.is_rewritten {
+        match first_card(guest, network)? {
+            Some(card) if network.configures(card.as_bytes()) => {}
+            card => match (card, file) {
+                (Some(card), Some(file)) => {
+                    let subject = Subject::file(&GuestPath::from(file));
+                    findings.push(Finding::new("no-profile", subject).with("interface", card));
+                }
+                _ => findings.extend(left_down(network, card)),
+            },
+        }
+    }
+    match (scripts, findings.is_empty()) {
+        (None, true) => Ok(Verdict::NotApplicable("other-manager")),
+        _ => Ok(Verdict::from_parts(findings, network.doubts.clone())),
+    }
+}
+
+/// Where networkd alone sees to the cards, the file that has, or should have, the first card.
+fn networkd(network: &Network) -> Option<&'static str> {
+    let managers = network.managers;
+    let alone = managers.networkd && !managers.network_manager && !managers.wicked;
+    alone.then_some(if managers.netplan { "/etc/netplan" } else { "/etc/systemd/network" })
+}
+
+/// The profile of a card that is not put to use at boot, where none is: of that card, or of any
+/// where it is not known what the first is called.
+fn left_down(network: &Network, card: Option<&str>) -> Option<Finding> {
+    let managers = network.managers;
+    if managers.wicked || managers.is_unknown() || !network.doubts.is_empty() {
+        return None;
+    }
+    let mut profiles = network.connections.iter().filter(|connection| {
+        !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
+            && network.is_about_a_card(&connection.profile)
+    });
+    if profiles.clone().any(|connection| connection.profile.at_boot) {
+        return None;
+    }
+    let connection = profiles.find(|connection| {
+        let name = connection.profile.name.as_deref();
+        name.is_none() || card.is_none_or(|card| name == Some(card.as_bytes()))
+    })?;
+    let name = connection.profile.name.as_deref().or(card.map(str::as_bytes)).unwrap_or(b"*");
+    let subject = Subject::line(&connection.path, connection.profile.line);
+    Some(Finding::new("left-down", subject).with("interface", ByteString::from(name)))
 }
 
 fn scripts(guest: &Guest, network: &Network) -> Fact<Option<Scripts>> {

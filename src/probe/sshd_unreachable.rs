@@ -1,7 +1,9 @@
 //! `sshd-unreachable`: nobody could log in to a clone over the network.
 
+use std::net::IpAddr;
+
 use super::{Answer, Guest};
-use crate::guest::{Fact, SSHD_CONFIG, Sshd, SshdSetting, Starts};
+use crate::guest::{Fact, SSHD_CONFIG, Sshd, SshdSetting, Starts, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
 
 /// The names of the service and of the socket that starts it.
@@ -20,7 +22,9 @@ pub fn judge(guest: &Guest) -> Answer {
     let mut findings = Vec::new();
     let mut doubts = Vec::new();
     let has_keys = key_provision(guest)?;
-    for found in [enabled(guest), host_keys(guest, sshd), login(guest, sshd, has_keys)] {
+    for found in
+        [enabled(guest), listens(guest, sshd), host_keys(guest, sshd), login(guest, sshd, has_keys)]
+    {
         match found {
             Ok(found) => findings.extend(found),
             Err(why) => doubts.push(why.0),
@@ -63,6 +67,43 @@ fn enabled(guest: &Guest) -> Fact<Vec<Finding>> {
     Ok(vec![Finding::new(key, subject).with("service", name)])
 }
 
+/// sshd ends when it can bind none of its addresses, as a clone that has another than its source;
+/// on the loopback it starts and is reached by nobody else.
+fn listens(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
+    let addresses = sshd.listen_addresses();
+    let Some((first, _)) = addresses.first() else { return Ok(Vec::new()) };
+    if is_opened_by_socket(guest)? {
+        return Ok(Vec::new());
+    }
+    for (setting, address) in &addresses {
+        match address.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => return Ok(Vec::new()),
+            Ok(_) => {}
+            Err(_) if address == "localhost" => {}
+            Err(_) => {
+                let SshdSetting { path, line, .. } = setting;
+                let why = format!(
+                    "{path}:{line}: which address {address} has on a new instance cannot be told"
+                );
+                return Err(Unknown(why));
+            }
+        }
+    }
+    let list: Vec<&str> = addresses.iter().map(|(_, address)| address.as_str()).collect();
+    Ok(vec![Finding::new("listens-elsewhere", at(first)).with("addresses", list.join(", "))])
+}
+
+/// Whether systemd listens in sshd's place, and does not ask what its configuration says.
+/// DISTRO(ubuntu-24.04): a generator writes ListenAddress into the socket.
+fn is_opened_by_socket(guest: &Guest) -> Fact<bool> {
+    let starts = |name: &str| -> Fact<bool> {
+        Ok(guest.service(name)?.is_some_and(|service| service.starts.is_enabled()))
+    };
+    let by_socket = starts("ssh.socket")? || starts("sshd.socket")?;
+    let generator = GuestPath::from("/usr/lib/systemd/system-generators/sshd-socket-generator");
+    Ok(by_socket && guest.stat(&generator)?.is_none())
+}
+
 /// sshd ends at once when it can load no host key. A key that everybody may read it refuses, and an
 /// empty file, which a crash leaves, is none.
 fn host_keys(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
@@ -95,9 +136,7 @@ fn login(guest: &Guest, sshd: &Sshd, has_keys: bool) -> Fact<Vec<Finding>> {
             ["yes", "no", "prohibit-password", "without-password", "forced-commands-only"];
         if !is_known.contains(&value.as_str()) {
             let SshdSetting { path, line, .. } = setting;
-            return Err(crate::guest::Unknown(format!(
-                "{path}:{line}: not a value of PermitRootLogin"
-            )));
+            return Err(Unknown(format!("{path}:{line}: not a value of PermitRootLogin")));
         }
         if value == "no" {
             findings.push(Finding::new("root-refused", at(setting)));

@@ -15,9 +15,9 @@ pub fn judge(guest: &Guest) -> Answer {
     }
     let mut found = Found { guest, findings: Vec::new(), doubts: menu.doubts.clone() };
     if let Some(entry) = menu.default_entry()
-        && let Some(kernel) = &entry.kernel
+        && entry.kernel.is_some()
     {
-        found.judge(&entry.arguments, &Subject::line(&entry.source, kernel.line))?;
+        found.judge(&entry.arguments, &Subject::line(&entry.source, entry.arguments_line))?;
     }
     let lines = guest.command_lines()?;
     if let (Some(line), Some(from)) = (&lines.next_kernel, &lines.next_kernel_from) {

@@ -64,15 +64,17 @@ pub fn read(
     }
     let options: Vec<Vec<u8>> = entry.all("options").map(|(_, value)| expanded(value)).collect();
     let id = stem(path.name());
+    let line = kernel.as_ref().map_or(1, |kernel| kernel.line);
     let title = entry.get("title").map_or(id, |(_, title)| title);
     Ok(BootEntry {
         title: ByteString::from(title),
         id: Some(ByteString::from(id)),
         source: path.clone(),
-        line: kernel.as_ref().map_or(1, |kernel| kernel.line),
+        line,
         kernel,
         initrds,
         arguments: KernelArguments::parse(&options.join(&b' ')),
+        arguments_line: entry.get("options").map_or(line, |(line, _)| line),
     })
 }
 

@@ -325,6 +325,7 @@ fn entry(line: &Line, booted: Booted) -> BootEntry {
         id: line.id.as_deref().map(ByteString::from),
         source: line.file.clone(),
         line: line.line,
+        arguments_line: booted.kernel.as_ref().map_or(line.line, |kernel| kernel.line),
         kernel: booted.kernel,
         initrds: booted.initrds,
         arguments: crate::parse::kernel_arguments::KernelArguments::parse(&booted.arguments),

@@ -27,6 +27,7 @@ pub fn read(guest: &Guest, paths: &BootPaths, config: &GuestPath) -> Fact<BootEn
             kernel: file(&entry.kernel)?,
             initrds: file(&entry.initrd)?.into_iter().collect(),
             arguments: KernelArguments::parse(&entry.arguments),
+            arguments_line: entry.kernel.as_ref().map_or(entry.line, |(line, _)| *line),
         });
     }
     let (line, wanted) = menu.setting("default").unwrap_or((0, b"0"));

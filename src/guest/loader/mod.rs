@@ -66,6 +66,8 @@ pub struct BootEntry {
     pub initrds: Vec<BootFile>,
     /// The kernel's arguments, variables of the loader put in.
     pub arguments: KernelArguments,
+    /// The line that the arguments begin on.
+    pub arguments_line: usize,
 }
 
 /// A file that an entry names.
