@@ -36,10 +36,10 @@ Exit codes:
   75  another run holds the lock
 
 A first session:
-  guestprep audit              what stands between this guest and a good image
-  guestprep plan               what prepare would change, as a diff
-  guestprep prepare            change it; everything can be rolled back
-  guestprep rollback           put everything back, byte for byte";
+  guestprep audit      what stands between this guest and a good image
+  guestprep plan       what prepare would change, as a diff
+  guestprep prepare    change it; everything can be rolled back
+  guestprep rollback   put everything back, byte for byte";
 
 const COLLECT_HELP: &str = "\
 A bundle is a tar compressed by zstd. It holds every question that the checks asked of the guest, \
@@ -105,7 +105,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Look for secrets in the files of a guest: keys, tokens, passwords; shows where, never what
     Scan(ScanArgs),
-    /// What the reports of many hosts come to
+    /// Merge the reports of many hosts
     Fleet(FleetArgs),
     /// Check that a report is as it was written, and who signed it
     Verify(VerifyArgs),
@@ -113,7 +113,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the checks
     List(ListArgs),
-    /// Print what the project keeps beside the program
+    /// Print man pages, completions, the page of all checks, or the JSON Schema
     Generate(GenerateArgs),
 }
 

@@ -24,6 +24,7 @@ struct Headings {
     asked: &'static str,
     sources: &'static str,
     mends: &'static str,
+    erases: &'static str,
     by_hand: &'static str,
     off: &'static str,
 }
@@ -35,6 +36,7 @@ const EN: Headings = Headings {
     asked: "Questions of the image FAQ that it answers",
     sources: "Sources",
     mends: "`guestprep prepare --check {id}` mends what it can, and rollback undoes it: {actions}",
+    erases: "`guestprep prepare --check {id}` takes away what it can, for good: {actions}",
     by_hand: "Nothing of it is mended by `guestprep prepare`.",
     off: "off",
 };
@@ -46,6 +48,7 @@ const ZH: Headings = Headings {
     asked: "对应的镜像 FAQ 问题",
     sources: "来源",
     mends: "`guestprep prepare --check {id}` 会修复可以修复的部分，rollback 可以撤销：{actions}",
+    erases: "`guestprep prepare --check {id}` 会永久清除可以清除的部分，无法撤销：{actions}",
     by_hand: "`guestprep prepare` 不会修改它。",
     off: "不检查",
 };
@@ -73,7 +76,8 @@ fn text(spec: &CheckSpec, language: Language) -> String {
     let _ = match &spec.fix {
         Some(fix) => {
             let actions = fix.actions.join(words.comma);
-            let line = fill(headings.mends, &[("id", spec.id), ("actions", &actions)]);
+            let done = if fix.reversible { headings.mends } else { headings.erases };
+            let line = fill(done, &[("id", spec.id), ("actions", &actions)]);
             writeln!(out, "{}", indented(&line))
         }
         None => writeln!(out, "{}", indented(headings.by_hand)),
@@ -112,4 +116,20 @@ fn paragraph(out: &mut String, heading: &str, text: &str) {
 
 fn indented(text: &str) -> String {
     wrapped(text, "  ", 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::CHECKS;
+
+    #[test]
+    fn rollback_is_promised_where_it_undoes() {
+        for spec in CHECKS {
+            let told = text(spec, Language::En);
+            let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            let undone = spec.fix.as_ref().is_some_and(|fix| fix.reversible);
+            assert_eq!(told.contains("and rollback undoes it:"), undone, "{}", spec.id);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The only door to the machine.
 //!
 //! A guest's files come through [`Root`], its kernel's state through [`Kernel`], commands through
-//! [`Runner`], block devices through [`Devices`]. Writing is [`write`]'s and only `change/` may
+//! [`Runner`], block devices through [`Devices`]. Writing is [`mod@write`]'s and only `change/` may
 //! ask for it. No module outside this one names nix, rustix, std::fs or std::process;
 //! `clippy.toml` bans their calls elsewhere, because a probe that read `/etc/fstab` with `std::fs`
 //! would read the host's when `--root` names an image.

@@ -10,8 +10,8 @@ const SCAN_HELP: &str = "\
 Exit codes: 0 nothing was found; 1 something was; 2 wrong use; 3 nothing was found, and not all \
 could be read.
 
-A secret itself is never shown: a finding has its place, its rule, its first and its last character, \
-and a fingerprint. What is to stay is named by that, in /etc/guestprep/secrets.d/NAME.toml:
+A secret itself is never shown: a finding has its place, its rule, a mask (of a long one its first \
+and its last character) and a fingerprint. What is to stay is named by that, in /etc/guestprep/secrets.d/NAME.toml:
 
   [[waive]]
   fingerprint = \"0123456789abcdef\"
