@@ -151,10 +151,10 @@ fn login(guest: &Guest, sshd: &Sshd, has_keys: bool) -> Fact<Vec<Finding>> {
             finding.with("setting", format!("{} {}", setting.keyword, list.join(" "))),
         ]);
     }
-    if has_keys || guest.os()?.id.is_none() {
+    let is_no = |keyword: &str| sshd.value(keyword).as_deref() == Some("no");
+    if has_keys && !is_no("pubkeyauthentication") || guest.os()?.id.is_none() {
         return Ok(findings);
     }
-    let is_no = |keyword: &str| sshd.value(keyword).as_deref() == Some("no");
     // Through PAM a password is also asked for by the keyboard-interactive method.
     let asks_otherwise = sshd.value("usepam").as_deref() == Some("yes")
         && !is_no("kbdinteractiveauthentication")
