@@ -24,7 +24,7 @@ use common::own_mounts::in_own_mounts;
 use guestprep::guest::Guest;
 use guestprep::model::Policy;
 use guestprep::parse::resolv_conf::{ResolvConf, is_single_request_reopen};
-use guestprep::parse::sshd_config::KEYWORDS;
+use guestprep::parse::sshd_config::{KEYWORDS, SWITCHES};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -147,7 +147,10 @@ fn keywords_are_those_that_sshd_takes() {
     if !sshd.exists() {
         return println!("left out: keywords_are_those_that_sshd_takes: there is no {sshd:?}");
     }
-    let refused: Vec<&str> = KEYWORDS.iter().copied().filter(|k| is_refused(sshd, k)).collect();
+    let is_refused =
+        |keyword: &str| complaint(sshd, keyword, "yes").contains("Bad configuration option");
+    let refused: Vec<&str> =
+        KEYWORDS.iter().copied().filter(|keyword| is_refused(keyword)).collect();
     let of_others = [
         "authorizedkeyscommandrunas",
         "gssapienablek5users",
@@ -166,16 +169,20 @@ fn keywords_are_those_that_sshd_takes() {
         "x11maxdisplays",
     ];
     assert!(refused.iter().all(|keyword| of_others.contains(keyword)), "{refused:?}");
-    assert!(is_refused(sshd, "nosuchkeyword"), "sshd takes any keyword here");
+    assert!(is_refused("nosuchkeyword"), "sshd takes any keyword here");
+    for keyword in SWITCHES {
+        let refuses = |value: &str| complaint(sshd, keyword, value).contains("unsupported option");
+        assert!(refuses("maybe") && refuses("2"), "{keyword} takes more than yes and no");
+        assert!(!refuses("yes") && !refuses("No"), "{keyword} is no switch");
+    }
 }
 
-/// Whether sshd refuses a keyword, whatever it thinks of the argument.
-fn is_refused(sshd: &Path, keyword: &str) -> bool {
+/// What sshd says of a line.
+fn complaint(sshd: &Path, keyword: &str, value: &str) -> String {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
-    writeln!(file, "{keyword} yes").expect("a line");
+    writeln!(file, "{keyword} {value}").expect("a line");
     let done = Command::new(sshd).arg("-t").arg("-f").arg(file.path()).output();
-    let said = done.expect("sshd runs").stderr;
-    String::from_utf8_lossy(&said).contains("Bad configuration option")
+    String::from_utf8_lossy(&done.expect("sshd runs").stderr).into_owned()
 }
 
 #[test]

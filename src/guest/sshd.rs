@@ -5,7 +5,7 @@
 
 use super::{Fact, Guest, Unknown};
 use crate::model::GuestPath;
-use crate::parse::sshd_config::{SshdConfig, is_keyword};
+use crate::parse::sshd_config::{SshdConfig, is_keyword, refuses};
 
 /// The main configuration.
 pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
@@ -181,6 +181,11 @@ fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> 
                 "{path}:{}: no release of sshd that is known takes the keyword {}",
                 directive.line, directive.keyword
             )));
+        }
+        if refuses(&directive.keyword, &directive.arguments[0]) {
+            let keyword = &directive.keyword;
+            let why = format!("{path}:{}: {keyword} is yes or no", directive.line);
+            return Err(Unknown(why));
         }
         match directive.keyword.as_str() {
             "match" => {

@@ -6,7 +6,7 @@
 
 mod keywords;
 
-pub use keywords::KEYWORDS;
+pub use keywords::{KEYWORDS, SWITCHES};
 
 use super::fields::{is_c_space, trim};
 use super::lines::{self, LineError};
@@ -60,6 +60,13 @@ impl SshdConfig {
 /// Whether a keyword, in lower case, is one that some release of sshd takes. By any other sshd ends.
 pub fn is_keyword(keyword: &str) -> bool {
     KEYWORDS.binary_search(&keyword).is_ok()
+}
+
+/// Whether a keyword, in lower case, does not take this value, so that sshd ends.
+pub fn refuses(keyword: &str, value: &[u8]) -> bool {
+    SWITCHES.binary_search(&keyword).is_ok()
+        && !value.eq_ignore_ascii_case(b"yes")
+        && !value.eq_ignore_ascii_case(b"no")
 }
 
 fn directive(line: usize, raw: &[u8]) -> Result<Option<Directive>, &'static str> {
@@ -164,6 +171,9 @@ mod tests {
     fn keywords_are_looked_up_in_a_sorted_list() {
         assert!(KEYWORDS.is_sorted());
         assert!(is_keyword("permitrootlogin") && !is_keyword("nosuchkeyword"));
+        assert!(SWITCHES.is_sorted() && SWITCHES.iter().all(|keyword| is_keyword(keyword)));
+        assert!(refuses("usepam", b"maybe") && !refuses("usepam", b"No"));
+        assert!(!refuses("permitrootlogin", b"without-password"));
     }
 
     #[test]

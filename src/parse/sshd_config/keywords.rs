@@ -150,3 +150,30 @@ pub const KEYWORDS: &[&str] = &[
     "x11uselocalhost",
     "xauthlocation",
 ];
+
+/// Those that take `yes` or `no` and nothing else, in lower case and sorted. sshd ends at another value, where it was
+/// built with what the keyword is for.
+pub const SWITCHES: &[&str] = &[
+    "allowagentforwarding",
+    "challengeresponseauthentication",
+    "disableforwarding",
+    "exposeauthinfo",
+    "hostbasedauthentication",
+    "hostbasedusesnamefrompacketonly",
+    "ignoreuserknownhosts",
+    "kbdinteractiveauthentication",
+    "passwordauthentication",
+    "permitemptypasswords",
+    "permittty",
+    "permituserrc",
+    "printlastlog",
+    "printmotd",
+    "pubkeyauthentication",
+    "streamlocalbindunlink",
+    "strictmodes",
+    "tcpkeepalive",
+    "usedns",
+    "usepam",
+    "x11forwarding",
+    "x11uselocalhost",
+];
