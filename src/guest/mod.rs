@@ -54,8 +54,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::model::{GuestPath, Policy};
-use crate::parse::crypttab::Crypttab;
-use crate::parse::fstab::Fstab;
+use crate::parse::{crypttab::Crypttab, fstab::Fstab, source::Source};
 use crate::sys::{self, Deadline, Kernel, Record, Root, Runner, trace};
 
 use kept::{Kept, KeptBy};
@@ -150,6 +149,7 @@ struct Facts {
     disks: Kept<Fact<Disks>>,
     device_numbers: Kept<Fact<disks::ByNumber>>,
     system_disks: Kept<Fact<SystemDisks>>,
+    system_sources: Kept<Fact<Vec<Source>>>,
     unit_files: Kept<Fact<unit_files::UnitFiles>>,
     units: Kept<Fact<UnitTable>>,
     started: Kept<Fact<services::Started>>,

@@ -12,8 +12,9 @@ pub(super) use names::{is_first_name, kernel_name, normal};
 use self::names::uuid_bytes;
 use super::image::Named;
 use super::system_disk::SYSTEM_TARGETS;
-use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks};
+use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks, keep};
 use crate::model::GuestPath;
+use crate::parse::fstab::Entry;
 use crate::parse::source::{LinkKind, Source};
 
 /// Where a mount source lies.
@@ -425,19 +426,12 @@ impl Guest {
         {
             return Ok(Place::System { device: None });
         }
-        if let Some(fstab) = self.fstab()? {
-            for entry in fstab.entries() {
-                let target = GuestPath::new(&entry.target.value);
-                if !SYSTEM_TARGETS.iter().any(|t| GuestPath::from(*t) == target) {
-                    continue;
-                }
-                let own = Source::parse(&entry.source.value);
-                if own.is_same(source) {
-                    return Ok(Place::System { device: None });
-                }
-                if let Source::Path(path) = &own {
-                    system_names.extend(kernel_name(path).and_then(|n| disk_of_kernel_name(&n)));
-                }
+        for own in self.system_sources()? {
+            if own.is_same(source) {
+                return Ok(Place::System { device: None });
+            }
+            if let Source::Path(path) = own {
+                system_names.extend(kernel_name(path).and_then(|n| disk_of_kernel_name(&n)));
             }
         }
         if let Source::Path(path) = source
@@ -459,6 +453,19 @@ impl Guest {
             "which disk {} lies on cannot be told from this tree",
             shown(source)
         )))
+    }
+
+    /// What fstab mounts as the system.
+    fn system_sources(&self) -> Fact<&Vec<Source>> {
+        keep(&self.facts.system_sources, || {
+            let Some(fstab) = self.fstab()? else { return Ok(Vec::new()) };
+            let is_system = |entry: &&Entry| {
+                let target = GuestPath::new(&entry.target.value);
+                SYSTEM_TARGETS.iter().any(|system| GuestPath::from(*system) == target)
+            };
+            let system = fstab.entries().filter(is_system);
+            Ok(system.map(|entry| Source::parse(&entry.source.value)).collect())
+        })
     }
 }
 

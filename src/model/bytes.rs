@@ -13,6 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// What a path may have at the most on Linux, with the NUL at its end (limits.h).
+const PATH_MAX: usize = 4096;
+
 /// A byte string of a guest: a line, a field, a value.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteString(Vec<u8>);
@@ -211,6 +214,14 @@ impl GuestPath {
             .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
 
+    /// Everything that this lies below, the deepest first and without `/`. Of a path that is longer than
+    /// the kernel takes nothing: it leads nowhere.
+    pub fn ancestors(&self) -> impl Iterator<Item = &[u8]> {
+        let bytes =
+            Some(self.as_bytes()).filter(|bytes| bytes.len() < PATH_MAX).unwrap_or_default();
+        (1..bytes.len()).rev().filter(|at| bytes[*at] == b'/').map(|at| &bytes[..at])
+    }
+
     /// Whether this lies below `other` and is not `other` itself.
     pub fn is_below(&self, other: &GuestPath) -> bool {
         self != other && self.is_within(other)
@@ -259,6 +270,15 @@ mod tests {
             let shown = original.to_string();
             prop_assert!(!shown.chars().any(|c| c.is_ascii_control()));
             prop_assert_eq!(ByteString::unescape(&shown).unwrap(), original);
+        }
+
+        #[test]
+        fn ancestors_are_what_a_path_lies_below(path in "(/[ab]{1,2}){0,5}", other in "(/[ab]{1,2}){0,5}") {
+            let [path, other] = [path, other].map(|text| GuestPath::new(text.as_bytes()));
+            let is_root = other.as_bytes() == b"/";
+            let is_ancestor = path.ancestors().any(|above| above == other.as_bytes());
+            prop_assert_eq!(is_ancestor, path.is_below(&other) && !is_root);
+            prop_assert!(path.ancestors().is_sorted_by_key(|above| std::cmp::Reverse(above.len())));
         }
 
         #[test]

@@ -1,6 +1,8 @@
 //! `fstab-malformed`: a line that its readers cannot read, read differently, or that cannot be
 //! what its writer meant.
 
+use std::collections::HashMap;
+
 use super::entries::{self, Entries, Entry};
 use super::{Answer, Guest};
 use crate::guest::{ItemKind, Place, Pull};
@@ -22,9 +24,10 @@ pub fn judge(guest: &Guest) -> Answer {
         };
         findings.extend(problems.iter().filter_map(|p| syntax(*p, line.number, &line.raw)));
     }
+    let targets = targets(&entries);
     for entry in &entries.list {
         findings.extend(target(entry));
-        findings.extend(order(entry, &entries));
+        findings.extend(order(entry, &targets));
         findings.extend(filesystem_type(guest, entry));
         findings.extend(refused_option(entry));
         findings.extend(checking(guest, entry));
@@ -74,21 +77,32 @@ fn written_target<'a>(entry: &Entry<'a>) -> Option<&'a [u8]> {
     })
 }
 
-/// Two lines for one mount point, and a line that stands before the mount that it lies in.
-fn order(entry: &Entry, entries: &Entries) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let Some(target) = mounted_at(entry) else { return findings };
-    for other in &entries.list {
-        let Some(theirs) = mounted_at(other) else { continue };
-        if other.line < entry.line && theirs == target {
-            findings.push(entry.finding("duplicate-target").with("other", other.line));
-        }
-        // `/` holds all, and is mounted before fstab is read.
-        if other.line > entry.line && target.is_below(theirs) && theirs.as_bytes() != b"/" {
-            findings.push(entry.finding("wrong-order").with("other", other.line));
+/// The lines that mount something at a path, in the order of the file.
+type Targets<'a> = HashMap<&'a [u8], Vec<usize>>;
+
+fn targets<'a>(entries: &'a Entries<'a>) -> Targets<'a> {
+    let mut targets = Targets::new();
+    for entry in &entries.list {
+        if let Some(target) = mounted_at(entry) {
+            targets.entry(target.as_bytes()).or_default().push(entry.line);
         }
     }
-    findings
+    targets
+}
+
+/// A mount point that an earlier line has, and a line that stands before the mount that it lies in.
+fn order(entry: &Entry, targets: &Targets) -> Vec<Finding> {
+    let Some(target) = mounted_at(entry) else { return Vec::new() };
+    let at = |path: &[u8]| targets.get(path).map_or(&[][..], Vec::as_slice);
+    let first = at(target.as_bytes()).first().filter(|first| **first < entry.line);
+    let duplicate = first.map(|first| entry.finding("duplicate-target").with("other", *first));
+    // `/` holds all, and is mounted before fstab is read.
+    let later = target.ancestors().filter_map(|above| {
+        let lines = at(above);
+        lines.get(lines.partition_point(|line| *line <= entry.line))
+    });
+    let wrong = later.map(|other| entry.finding("wrong-order").with("other", *other));
+    duplicate.into_iter().chain(wrong).collect()
 }
 
 fn mounted_at<'a>(entry: &'a Entry) -> Option<&'a GuestPath> {
@@ -277,14 +291,11 @@ fn is_known_type(guest: &Guest, fstype: &str) -> bool {
 
 /// The sixth field: which filesystems are checked at boot.
 fn checking(guest: &Guest, entry: &Entry) -> Option<Finding> {
-    let passno = guest
-        .fstab()
-        .ok()
-        .flatten()?
-        .entries()
-        .find(|e| e.line == entry.line)
-        .and_then(|e| e.passno.as_ref())
-        .map_or(0, |number| number.value);
+    let fstab = guest.fstab().ok().flatten()?;
+    let Content::Entry(line) = &fstab.lines().get(entry.line.checked_sub(1)?)?.content else {
+        return None;
+    };
+    let passno = line.passno.as_ref().map_or(0, |number| number.value);
     let is_ext = entry.item.fstype.as_bytes().starts_with(b"ext");
     let target = entry.item.target.as_ref()?;
     if target.as_bytes() == b"/" && is_ext && passno == 0 {

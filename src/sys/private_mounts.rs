@@ -12,11 +12,12 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::resolve::open_in_root;
 use super::{Error, ErrorKind, FileKind, Filesystem, Result, Runner};
@@ -27,6 +28,9 @@ const BASE: &str = "/run/guestprep/mnt";
 
 /// How long a mount may take: a filesystem that was not unmounted replays its journal.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long a mount may be busy before it is.
+const LET_GO: Duration = Duration::from_millis(500);
 
 /// A mount namespace of this process's own, with a directory in memory to mount in.
 #[derive(Debug)]
@@ -143,7 +147,7 @@ impl PrivateMounts {
         let has_openat2 = Cell::new(true);
         let on = match open_in_root(root.as_fd(), target.as_bytes(), flags, &has_openat2) {
             Ok(on) => on,
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(false),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
             Err(e) => return Err(fail(e)),
         };
         let on = format!("/proc/self/fd/{}", on.as_raw_fd());
@@ -159,11 +163,24 @@ impl PrivateMounts {
     /// # Errors
     /// What the system says.
     pub fn unmount_all(&self) -> Result<()> {
-        for on in self.mounted.borrow_mut().drain(..).rev() {
-            rustix::mount::unmount(&on, rustix::mount::UnmountFlags::empty())
-                .map_err(|e| Error::errno("unmount", on.display(), e))?;
+        loop {
+            let last = self.mounted.borrow().last().cloned();
+            let Some(on) = last else { return Ok(()) };
+            unmount(&on).map_err(|e| Error::errno("unmount", on.display(), e))?;
+            self.mounted.borrow_mut().pop();
         }
-        Ok(())
+    }
+}
+
+/// A program that another thread starts has for a moment, until it is itself, every file that this
+/// process has open, those on what is to be unmounted too.
+fn unmount(on: &Path) -> rustix::io::Result<()> {
+    let until = Instant::now() + LET_GO;
+    loop {
+        match rustix::mount::unmount(on, UnmountFlags::empty()) {
+            Err(Errno::BUSY) if Instant::now() < until => std::thread::sleep(LET_GO / 50),
+            result => return result,
+        }
     }
 }
 
