@@ -24,5 +24,6 @@ mod common {
 
 mod cost;
 mod devices;
+mod fstab;
 mod mounts;
 mod processes;
