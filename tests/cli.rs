@@ -133,6 +133,17 @@ fn prepare_asks_nobody_and_changes_nothing_without_a_terminal() {
     assert!(!root.join("var/lib/guestprep").exists());
 }
 
+/// Nothing is to do for it, and nothing is known of it.
+#[test]
+fn a_plan_names_what_could_not_be_judged() {
+    let (_dir, unsure) = tree(
+        &[ROOT, b"UUID=11111111-1111-1111-1111-111111111111 /data ext4 defaults 0 2\n"].concat(),
+    );
+    let run = run(&["plan", "--root", unsure.to_str().unwrap()]);
+    let (_, unknown) = run.out.split_once("\nCould not be judged:\n").expect("what is unknown");
+    assert!(unknown.contains("  fstab-data-disk  /etc/fstab:2: "), "{}", run.out);
+}
+
 #[test]
 fn the_exit_code_is_the_verdict() {
     let (_dir, ready) = tree(ROOT);

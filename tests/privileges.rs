@@ -8,6 +8,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use common::fixture::Fixture;
@@ -141,4 +142,34 @@ fn the_converter_of_an_image_keeps_one_capability() {
     // CAP_DAC_READ_SEARCH is the third (capabilities(7)).
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("CapPrm:\t0000000000000004"), "{words}");
+}
+
+/// Of this machine and not of a bundle, which is the same for everybody.
+#[test]
+fn who_is_not_root_is_told_that_root_may_read_more() {
+    if !is_root() {
+        return println!("left out: an audit by somebody else: only root can start one");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let [program, bundle] = ["guestprep", "bundle"].map(|name| dir.path().join(name));
+    fs::copy(env!("CARGO_BIN_EXE_guestprep"), &program).unwrap();
+    let collect = Command::new(&program).arg("collect").arg("-o").arg(&bundle).output().unwrap();
+    assert!(bundle.exists(), "{}", String::from_utf8_lossy(&collect.stderr));
+    for path in [dir.path(), &program, &bundle] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let by_nobody = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
+        let output = command.args(arguments).output().expect("setpriv");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for command in ["audit", "plan"] {
+        let shadow = [command, "--check", "account-password"];
+        assert!(by_nobody(&shadow).contains("root may read more"), "{command}");
+        let quiet = by_nobody(&[&shadow[..], &["-q"]].concat());
+        assert!(!quiet.contains("root may read more"), "{command} -q");
+    }
+    let of_bundle = by_nobody(&["audit", "--bundle", bundle.to_str().unwrap()]);
+    assert!(!of_bundle.contains("root may read more"), "{of_bundle}");
 }

@@ -45,6 +45,6 @@ fn tell(cli: &Cli, args: &LookArgs, choice: &Choice, guest: &Guest) -> Outcome {
     let audit = engine::audit(guest, &choice.settings());
     let target = deliver::target(&args.target, &args.image);
     deliver::report(cli, &args.output, args.select.fail_on, &target, &audit.report)?;
-    setup::say_what_root_would_see(&args.output, guest, &audit.report);
+    setup::say_what_root_would_see(args, guest, &audit.report);
     Ok(audit.report.verdict.into())
 }

@@ -74,7 +74,7 @@ fn tell(args: &LookArgs, choice: &Choice, guest: &Guest, with_obstacles: bool) -
         }
     };
     deliver::text_of(&args.output, &text)?;
-    setup::say_what_root_would_see(&args.output, guest, &audit.report);
+    setup::say_what_root_would_see(args, guest, &audit.report);
     if with_obstacles {
         for obstacle in preflight(guest, &plan)? {
             sys::say(&format!("in the way: {}", obstacle.message));

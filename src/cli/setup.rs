@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Cli, Color, Lang, OutputArgs, SelectArgs, TargetArgs};
+use super::args::{Cli, Color, Lang, LookArgs, SelectArgs, TargetArgs};
 use super::exit::{Exit, Trouble};
 use crate::catalog::{self, CHECKS, Config, Language, PROFILES, Profile};
 use crate::change::{Recovered, RolledBack, Store, recover};
@@ -231,10 +231,11 @@ pub fn incomplete(result: &RolledBack, what: &str) -> Trouble {
 }
 
 /// Who is not root learns that root may be told what could not be told here.
-pub fn say_what_root_would_see(output: &OutputArgs, guest: &Guest, report: &Report) {
+pub fn say_what_root_would_see(args: &LookArgs, guest: &Guest, report: &Report) {
+    let is_here = guest.mode() == Mode::Live && args.bundle.is_none();
     let unknown = report.checks.iter().filter(|check| check.verdict == VerdictName::Unknown);
     let count = unknown.count();
-    if guest.mode() == Mode::Live && count > 0 && !sys::is_root() && !output.quiet {
+    if is_here && count > 0 && !sys::is_root() && !args.output.quiet {
         sys::say(&format!("unknown {count}, and root may read more: run it with sudo"));
     }
 }

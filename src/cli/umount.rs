@@ -7,7 +7,7 @@ use super::args::{Cli, UmountArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup;
 use crate::change::{order_mounts, unmount, unmount_only};
-use crate::guest::{Guest, Mounts, SYSTEM_TARGETS};
+use crate::guest::{Guest, Mounts, is_system_target};
 use crate::model::{GuestPath, MountRecord, Policy};
 use crate::parse::mountinfo::Mount;
 use crate::sys;
@@ -66,10 +66,9 @@ fn meant<'a>(guest: &'a Guest, target: &Path) -> Result<Vec<&'a Mount>, Trouble>
         at += 1;
     }
     for mount in &found {
-        let point = mount.mount_point.value.as_slice();
-        if SYSTEM_TARGETS.iter().any(|system| system.as_bytes() == point) {
-            let shown = String::from_utf8_lossy(point).into_owned();
-            return Err(Trouble::usage(format!("{shown} is part of the system and stays mounted")));
+        let point = GuestPath::new(&mount.mount_point.value);
+        if is_system_target(&point) {
+            return Err(Trouble::usage(format!("{point} is part of the system and stays mounted")));
         }
     }
     Ok(found)

@@ -91,7 +91,7 @@ pub use selinux::{SELINUX_CONFIG, Selinux};
 pub use services::{LinkChange, Service, StartedBy, Starts};
 pub use sshd::{SSHD_CONFIG, Sshd, SshdSetting};
 pub use swap::{ActiveSwap, ConfiguredSwap, Resume, SwapOrigin, SwapSpace};
-pub use system_disk::{SYSTEM_TARGETS, SystemDisks};
+pub use system_disk::{SystemDisks, is_system_target};
 pub use time_sync::{OtherSource, TimeDaemon};
 pub use units::{BootUnit, UnitTable};
 pub use volume_groups::TornGroup;

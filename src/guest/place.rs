@@ -11,11 +11,13 @@ pub(super) use names::{is_first_name, kernel_name, normal};
 
 use self::names::uuid_bytes;
 use super::image::Named;
-use super::system_disk::SYSTEM_TARGETS;
-use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks, keep};
+use super::system_disk::system_sources;
+use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks, Unknown, keep};
 use crate::model::GuestPath;
-use crate::parse::fstab::Entry;
 use crate::parse::source::{LinkKind, Source};
+
+/// How many lines of an fstab mount the system at the most: no layout has a dozen.
+const MOST: usize = 64;
 
 /// Where a mount source lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -455,16 +457,17 @@ impl Guest {
         )))
     }
 
-    /// What fstab mounts as the system.
+    /// What fstab mounts as the system; each other source is looked for in it.
     fn system_sources(&self) -> Fact<&Vec<Source>> {
         keep(&self.facts.system_sources, || {
-            let Some(fstab) = self.fstab()? else { return Ok(Vec::new()) };
-            let is_system = |entry: &&Entry| {
-                let target = GuestPath::new(&entry.target.value);
-                SYSTEM_TARGETS.iter().any(|system| GuestPath::from(*system) == target)
-            };
-            let system = fstab.entries().filter(is_system);
-            Ok(system.map(|entry| Source::parse(&entry.source.value)).collect())
+            let fstab = self.fstab()?.into_iter();
+            let sources: Vec<Source> = fstab.flat_map(system_sources).take(MOST + 1).collect();
+            if sources.len() > MOST {
+                return Err(Unknown(format!(
+                    "/etc/fstab: more than {MOST} lines mount the system"
+                )));
+            }
+            Ok(sources)
         })
     }
 }

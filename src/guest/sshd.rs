@@ -42,10 +42,14 @@ pub struct Sshd {
 }
 
 impl Sshd {
+    fn all(&self, keyword: &str) -> impl Iterator<Item = &SshdSetting> {
+        self.settings.iter().filter(move |setting| setting.keyword == keyword)
+    }
+
     /// The directive that counts: the first in a `Match` of all, and where there is none the first.
     pub fn first(&self, keyword: &str) -> Option<&SshdSetting> {
-        let of = || self.settings.iter().filter(|setting| setting.keyword == keyword);
-        of().find(|setting| setting.in_match).or_else(|| of().next())
+        let mut of_matches = self.all(keyword).filter(|setting| setting.in_match);
+        of_matches.next().or_else(|| self.all(keyword).next())
     }
 
     /// The first argument of the directive that counts, in lower case.
@@ -57,7 +61,6 @@ impl Sshd {
     /// The list of users or groups that keeps somebody out, whatever else is allowed, in the order in
     /// which sshd asks them (auth.c, `allowed_user`). A pattern with a host keeps nobody out everywhere.
     pub fn keeps_out(&self, user: &[u8], groups: &[Vec<u8>]) -> Option<&SshdSetting> {
-        let of = |keyword| self.settings.iter().filter(move |s| s.keyword == keyword);
         let names_user = |pattern: &Vec<u8>, with_host| {
             let mut parts = pattern.splitn(2, |b| *b == b'@');
             let name = parts.next().unwrap_or_default();
@@ -68,26 +71,26 @@ impl Sshd {
             |s: &&SshdSetting| s.arguments.iter().any(|pattern| names_user(pattern, false));
         let denied_by_group = |s: &&SshdSetting| s.arguments.iter().any(names_group);
         let left_out = |keyword, is_named: &dyn Fn(&Vec<u8>) -> bool| {
-            let named = of(keyword).flat_map(|setting| &setting.arguments).any(is_named);
-            of(keyword).next().filter(|_| !named)
+            let named = self.all(keyword).flat_map(|setting| &setting.arguments).any(is_named);
+            self.all(keyword).next().filter(|_| !named)
         };
-        of("denyusers")
+        self.all("denyusers")
             .find(denied)
             .or_else(|| left_out("allowusers", &|pattern| names_user(pattern, true)))
-            .or_else(|| of("denygroups").find(denied_by_group))
+            .or_else(|| self.all("denygroups").find(denied_by_group))
             .or_else(|| left_out("allowgroups", &names_group))
     }
 
     /// Every port that it listens on: those of `Port`, and of `ListenAddress` with a port of its own.
     pub fn ports(&self) -> Vec<u16> {
         let number = |text: &[u8]| crate::parse::fields::unsigned::<u16>(text);
-        let of = |keyword| self.settings.iter().filter(move |s| s.keyword == keyword);
         let mut ports: Vec<u16> =
-            of("port").filter_map(|setting| number(setting.arguments.first()?)).collect();
+            self.all("port").filter_map(|setting| number(setting.arguments.first()?)).collect();
         if ports.is_empty() {
             ports.push(22);
         }
-        let addresses: Vec<Option<u16>> = of("listenaddress")
+        let addresses: Vec<Option<u16>> = self
+            .all("listenaddress")
             .filter_map(|setting| setting.arguments.first())
             .map(|address| port_of(address).and_then(number))
             .collect();
@@ -103,20 +106,20 @@ impl Sshd {
 
     /// The addresses of every `ListenAddress`, without their ports; none where it listens on all.
     pub fn listen_addresses(&self) -> Vec<(&SshdSetting, String)> {
-        let of = self.settings.iter().filter(|setting| setting.keyword == "listenaddress");
-        of.filter_map(|setting| Some((setting, host_of(setting.arguments.first()?)))).collect()
+        let host = |setting: &SshdSetting| Some(host_of(setting.arguments.first()?));
+        self.all("listenaddress").filter_map(|s| Some((s, host(s)?))).collect()
     }
 
     /// Every pattern of `AuthorizedKeysFile`, whomever it holds for.
     pub fn authorized_keys_files(&self) -> Vec<Vec<u8>> {
-        let of_all = self.settings.iter().filter(|s| s.keyword == "authorizedkeysfile");
+        let of_all = self.all("authorizedkeysfile");
         let patterns = of_all.flat_map(|setting| &setting.arguments).chain(&self.of_some);
         patterns.filter(|pattern| !pattern.eq_ignore_ascii_case(b"none")).cloned().collect()
     }
 
     /// The files of the host keys that it would load.
     pub fn host_keys(&self) -> Vec<GuestPath> {
-        let named = self.settings.iter().filter(|setting| setting.keyword == "hostkey");
+        let named = self.all("hostkey");
         let named: Vec<GuestPath> =
             named.filter_map(|s| s.arguments.first()).map(|path| GuestPath::new(path)).collect();
         match named.is_empty() {

@@ -4,12 +4,24 @@ use std::collections::BTreeSet;
 
 use super::{Disks, Fact, Guest, Mode, Unknown};
 use crate::model::GuestPath;
+use crate::parse::fstab::{Entry, Fstab};
 use crate::parse::mountinfo::Mount;
 use crate::parse::options::Options;
 use crate::parse::source::Source;
 
 /// Where the system is mounted. `/efi` is where systemd's own tools put the ESP.
-pub const SYSTEM_TARGETS: [&str; 5] = ["/", "/boot", "/boot/efi", "/efi", "/usr"];
+const SYSTEM_TARGETS: [&str; 5] = ["/", "/boot", "/boot/efi", "/efi", "/usr"];
+
+/// Whether the system is mounted there.
+pub fn is_system_target(path: &GuestPath) -> bool {
+    SYSTEM_TARGETS.iter().any(|system| system.as_bytes() == path.as_bytes())
+}
+
+/// What an fstab mounts as the system, in the order of its lines.
+pub fn system_sources(fstab: &Fstab) -> impl Iterator<Item = Source> {
+    let is_system = |entry: &&Entry| is_system_target(&GuestPath::new(&entry.target.value));
+    fstab.entries().filter(is_system).map(|entry| Source::parse(&entry.source.value))
+}
 
 /// Which disks are the system's.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Look, through_window};
-use super::{DeviceKind, Fact, Guest, SYSTEM_TARGETS, SystemDisks, Unknown};
+use super::{DeviceKind, Fact, Guest, SystemDisks, Unknown, is_system_target};
 use crate::model::GuestPath;
 use crate::parse::lvm_metadata::{self, MetadataError};
 use crate::parse::superblock::Detail;
@@ -98,11 +98,9 @@ impl Guest {
             _ => None,
         };
         let Some(own) = group_of(device) else { return Ok(None) };
-        let is_system =
-            |target: &GuestPath| SYSTEM_TARGETS.iter().any(|s| GuestPath::from(*s) == *target);
         let filesystems = self.system_filesystems()?.unwrap_or_default().iter();
         let mut system =
-            filesystems.filter(|own| is_system(&own.target)).flat_map(|own| &own.devices);
+            filesystems.filter(|own| is_system_target(&own.target)).flat_map(|own| &own.devices);
         if system.any(|at| group_of(*at) == Some(own)) {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! What the probes of /etc/fstab share: its lines beside what boot makes of them.
 
 use super::Guest;
-use crate::guest::{Boot, BootItem, SYSTEM_TARGETS, Unknown};
+use crate::guest::{Boot, BootItem, Unknown, is_system_target};
 use crate::model::{ByteString, Edit, Finding, GuestPath, LineChange, Subject};
 
 /// The entries of /etc/fstab with what boot makes of them.
@@ -52,12 +52,7 @@ impl Entry<'_> {
     /// filesystem belongs there only a person can say.
     pub fn is_of_the_system(&self) -> bool {
         let target = self.item.target.as_ref();
-        target.is_some_and(|target| {
-            SYSTEM_TARGETS
-                .iter()
-                .chain(&["/var"])
-                .any(|system| target.as_bytes() == system.as_bytes())
-        })
+        target.is_some_and(|target| is_system_target(target) || target.as_bytes() == b"/var")
     }
 
     /// An edit of this entry's line.

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use guestprep::guest::SYSTEM_TARGETS;
+use guestprep::guest::is_system_target;
 use guestprep::model::GuestPath;
 use guestprep::parse::fstab::Fstab;
 use guestprep::parse::source::Source;
@@ -117,7 +117,7 @@ fn parts(root: &Path) -> Vec<Part> {
     for entry in fstab.entries() {
         let target = GuestPath::new(&entry.target.value);
         let source = Source::parse(&entry.source.value);
-        let is_system = SYSTEM_TARGETS.iter().any(|system| GuestPath::from(*system) == target);
+        let is_system = is_system_target(&target);
         let is_device = !matches!(source, Source::Network(_) | Source::Keyword(_));
         if is_system && is_device && wanted.iter().all(|(s, t)| *s != source && *t != target) {
             wanted.push((source, target));

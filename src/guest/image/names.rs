@@ -1,10 +1,10 @@
 //! Which device of an image a mount source means.
 
 use super::layout::Layout;
+use crate::guest::DeviceKind;
 use crate::guest::Fact;
 use crate::guest::place::{disk_of_kernel_name, is_first_name, kernel_name};
-use crate::guest::{DeviceKind, SYSTEM_TARGETS};
-use crate::model::GuestPath;
+use crate::guest::system_disk::system_sources;
 use crate::parse::fstab::Fstab;
 use crate::parse::source::{LinkKind, Source};
 use crate::parse::superblock::{Kind, Superblock};
@@ -44,16 +44,11 @@ fn is_array_name(name: &str) -> bool {
 
 /// The names that fstab gives the disk of the system.
 pub fn system_names(fstab: Option<&Fstab>) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in fstab.into_iter().flat_map(Fstab::entries) {
-        let target = GuestPath::new(&entry.target.value);
-        if SYSTEM_TARGETS.iter().any(|system| GuestPath::from(*system) == target)
-            && let Source::Path(path) = Source::parse(&entry.source.value)
-        {
-            names.extend(kernel_name(&path).and_then(|name| disk_of_kernel_name(&name)));
-        }
-    }
-    names
+    let name = |source| match source {
+        Source::Path(path) => kernel_name(&path).and_then(|name| disk_of_kernel_name(&name)),
+        _ => None,
+    };
+    fstab.into_iter().flat_map(system_sources).filter_map(name).collect()
 }
 
 impl Names<'_> {
