@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::case::Case;
+use common::case::{Case, CaseVerdict};
 use common::fixture::{Fixture, fixtures};
 use guestprep::guest::{Absence, Boot, Guest, Init, ItemKind, Mode, Pull};
 use guestprep::model::{Impact, Policy};
@@ -60,6 +60,21 @@ fn subjects() -> impl Iterator<Item = Subject> {
         };
         Subject { name, case, fixture, guest, fstab }
     })
+}
+
+impl Subject {
+    /// What boot does; nothing where it cannot be told, which is what the case is about then.
+    fn boot(&self) -> Option<&Boot> {
+        match self.guest.boot() {
+            Ok(boot) => Some(boot),
+            Err(unknown) => {
+                let reason = self.case.as_ref().filter(|case| case.verdict == CaseVerdict::Unknown);
+                let reason = reason.and_then(|case| case.reason.as_deref());
+                assert_eq!(reason, Some(unknown.0.as_str()), "{}: what boot does", self.name);
+                None
+            }
+        }
+    }
 }
 
 fn run(command: &mut Command) -> Output {
@@ -164,7 +179,7 @@ fn findmnt_refuses_the_lines_that_we_say_it_refuses() {
 fn where_findmnt_judges_otherwise_the_case_says_why() {
     let mut wrong = Vec::new();
     for subject in subjects() {
-        let boot = subject.guest.boot().expect("what boot does");
+        let Some(boot) = subject.boot() else { continue };
         let differing = differing(boot, &verify(&subject.fstab));
         let said = subject.case.as_ref().and_then(|case| case.findmnt.as_deref());
         match (differing.is_empty(), said) {
@@ -247,7 +262,7 @@ fn the_generator_links_units_as_we_say_that_boot_cares() {
             continue;
         }
         let units = generate(&subject);
-        let boot = subject.guest.boot().expect("what boot does");
+        let Some(boot) = subject.boot() else { continue };
         let read = Fstab::parse(&fs::read(&subject.fstab).expect("an fstab")).getmntent();
         let read: BTreeMap<usize, Mntent> = read.into_iter().collect();
         let mut seen = BTreeSet::new();
