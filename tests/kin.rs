@@ -55,6 +55,7 @@ fn run_of(machine: Machine, root: &str) -> Header {
         dmi_uuid: machine.0.map(str::to_owned),
         cloud_id: machine.1.map(str::to_owned),
         ends: None,
+        image: None,
         plan: Plan {
             schema: Plan::SCHEMA.to_owned(),
             profile: "clone".to_owned(),

@@ -204,6 +204,7 @@ impl Store {
             dmi_uuid: guest.dmi_uuid(),
             cloud_id: guest.cloud_id(),
             ends: self.ends,
+            image: guest.changed_file()?,
             plan: plan.clone(),
             carried: super::clone::carried(guest, plan),
         };

@@ -67,7 +67,7 @@ pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use ending::Ending;
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
-pub use image::{Access, Image, Reader, Seen};
+pub use image::{Access, ChangedFile, Image, Reader, Seen};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};

@@ -19,6 +19,7 @@ mod dir;
 mod entries;
 mod error;
 mod exchange;
+mod file_id;
 mod files;
 mod host;
 mod image;
@@ -51,6 +52,7 @@ pub use contents::{FirstNames, OpenFile, Piece, Reads, Tally, Wanted};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
+pub use file_id::{FileId, file_id, remove_made};
 pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, be_nice, exists, is_root, is_terminal_err, is_terminal_in,
