@@ -169,7 +169,7 @@ struct Facts {
     metadata: Kept<Fact<Option<crate::sys::Metadata>>>,
     resolver: Kept<Fact<Resolver>>,
     selinux: Kept<Fact<Option<Selinux>>>,
-    sshd: Kept<Fact<Option<Sshd>>>,
+    sshd: sshd::Known,
     cloud_init: Kept<Fact<Option<cloud_init::CloudInit>>>,
     leftovers: leftovers::Known,
     dpkg: Kept<Fact<Option<packages::Dpkg>>>,
