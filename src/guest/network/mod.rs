@@ -3,6 +3,7 @@
 //! For probes: which cards there are now, every profile of every manager that boot would use, and
 //! whether cloud-init writes a file anew on a clone. Says what is so, never whether it is good.
 
+mod addressing;
 mod cards;
 mod clients;
 mod cloud;
@@ -17,6 +18,7 @@ use crate::model::{ByteString, Edit, GuestPath, LineChange};
 use crate::parse::net::lease::Lease;
 use crate::parse::net::{Change, Fixed, Kind, Profile, Repair, To};
 
+pub use addressing::Addressing;
 pub use cards::Card;
 pub use clients::Client;
 pub use managers::Managers;
@@ -184,7 +186,7 @@ impl Network {
 
 /// Whether a name is one that software gives to what it makes: containers, hypervisors, tunnels.
 fn is_made_by_software(name: &[u8]) -> bool {
-    const STARTS: [&[u8]; 30] = [
+    const STARTS: [&[u8]; 31] = [
         b"lo",
         b"docker",
         b"veth",
@@ -208,6 +210,7 @@ fn is_made_by_software(name: &[u8]) -> bool {
         b"ve-",
         b"vb-",
         b"vz-",
+        b"vt-",
         b"host0",
         b"ppp",
         b"wl",

@@ -43,6 +43,10 @@ pub struct Profile {
     pub at_boot: bool,
     /// Whether it asks for an IPv4 address by DHCP; `None` where it says nothing about it.
     pub dhcp: Option<bool>,
+    /// Whether it asks for an IPv6 address, by DHCP or of a router; `None` where it says nothing about it.
+    pub asks_v6: Option<bool>,
+    /// The line of what may give it an address beside these, and is not read: a command, a method that is not known.
+    pub unread: Option<usize>,
     /// The addresses that it fixes, beside DHCP or in place of it.
     pub fixed: Vec<Fixed>,
     /// Hardware addresses that it is bound to.

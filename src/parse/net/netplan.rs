@@ -89,7 +89,16 @@ impl File<'_> {
             uuid: bytes(id),
             kind: if is_card { Kind::Any } else { Kind::Virtual },
             ports: below.filter_map(bytes).collect(),
-            at_boot: true,
+            at_boot: !matches!(
+                definition.get("activation-mode").and_then(Node::as_str),
+                Some("manual" | "off")
+            ),
+            asks_v6: asks_v6(definition),
+            // Settings of NetworkManager's own, of which any may be an address or a method.
+            unread: definition
+                .get("networkmanager")
+                .and_then(|own| own.entry("passthrough"))
+                .map(|(key, _)| key.line),
             dhcp: definition.get("dhcp4").and_then(Node::as_bool),
             fixed: fixed(definition),
             macs: self.macs(id, definition),
@@ -192,6 +201,14 @@ impl File<'_> {
     fn start(&self, line: usize) -> usize {
         let ends = self.text.iter().enumerate().filter(|(_, b)| **b == b'\n');
         line.checked_sub(2).map_or(0, |nth| ends.map(|(at, _)| at + 1).nth(nth).unwrap_or(0))
+    }
+}
+
+fn asks_v6(definition: &Node) -> Option<bool> {
+    let said = |key| definition.get(key).and_then(Node::as_bool);
+    match (said("dhcp6"), said("accept-ra")) {
+        (Some(dhcp), Some(router)) => Some(dhcp || router),
+        (dhcp, router) => dhcp.or(router),
     }
 }
 
