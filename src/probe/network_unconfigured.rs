@@ -124,6 +124,7 @@ fn left_down(network: &Network, card: Option<&str>) -> Option<Finding> {
     }
     let mut profiles = network.connections.iter().filter(|connection| {
         !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
+            && !connection.is_rewritten
             && network.is_about_a_card(&connection.profile)
     });
     if profiles.clone().any(|connection| connection.profile.at_boot) {

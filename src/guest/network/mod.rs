@@ -36,6 +36,8 @@ pub enum Dialect {
     Networkd,
     /// netplan's YAML.
     Netplan,
+    /// cloud-init's `network:`.
+    CloudInit,
     /// ifupdown's interfaces.
     Interfaces,
     /// udev's `.link`.
@@ -94,7 +96,7 @@ pub struct Network {
     pub connections: Vec<Connection>,
     /// The leases that DHCP clients have noted, each the last of its file.
     pub leases: Vec<Lease>,
-    /// Whether cloud-init writes the configuration anew on a clone.
+    /// Whether cloud-init writes the configuration anew on a clone, by what the clone's metadata says.
     pub is_rewritten: bool,
     /// What could not be read, with path and line.
     pub doubts: Vec<String>,
@@ -152,7 +154,8 @@ impl Network {
     /// Whether boot puts a profile to use for a card of that name, by itself or below another interface.
     pub fn configures(&self, card: &[u8]) -> bool {
         let gives_addresses = |connection: &&Connection| {
-            !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
+            !connection.is_rewritten
+                && !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
         };
         let connections = self.connections.iter().filter(gives_addresses);
         connections.map(|connection| &connection.profile).any(|profile| {

@@ -5,6 +5,7 @@
 //! file stays. Where a change of whole lines cannot say it (several settings on one line, a setting that goes over
 //! several lines), there is no such list, and a person has to edit the file.
 
+pub mod cloud_init;
 pub mod ifcfg;
 pub mod interfaces;
 pub mod keyfile;
