@@ -116,7 +116,15 @@ impl Reader<'_> {
                 continue;
             }
             let Some(text) = self.text(&path) else { continue };
-            self.add(&path, dialect, &text, ifcfg::read(suffix, &text, flavour));
+            let mut said = ifcfg::read(suffix, &text, flavour);
+            // What NetworkManager leaves alone is the network scripts', where they run.
+            let managers = self.network.managers;
+            if managers.network_manager && !managers.network_scripts {
+                said.profiles
+                    .iter_mut()
+                    .for_each(|profile| profile.at_boot &= !profile.is_unmanaged);
+            }
+            self.add(&path, dialect, &text, said);
         }
     }
 

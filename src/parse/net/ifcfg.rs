@@ -87,6 +87,7 @@ impl File<'_> {
             masters: self.masters(),
             ports: self.ports(name),
             at_boot: self.at_boot(),
+            is_unmanaged: self.flavour == Flavour::RedHat && self.is_false("NM_CONTROLLED"),
             dhcp: Some(dhcp),
             asks_v6: Some(self.asks_v6()),
             unread: self.unread(),
@@ -108,6 +109,12 @@ impl File<'_> {
     /// Red Hat's words for yes.
     fn is_true(&self, key: &str) -> bool {
         const WORDS: [&[u8]; 5] = [b"yes", b"y", b"true", b"t", b"1"];
+        self.get(key).is_some_and(|value| WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)))
+    }
+
+    /// NetworkManager's words for no.
+    fn is_false(&self, key: &str) -> bool {
+        const WORDS: [&[u8]; 5] = [b"no", b"n", b"false", b"f", b"0"];
         self.get(key).is_some_and(|value| WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)))
     }
 

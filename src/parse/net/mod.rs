@@ -42,6 +42,8 @@ pub struct Profile {
     pub ports: Vec<Vec<u8>>,
     /// Whether it is put to use at boot.
     pub at_boot: bool,
+    /// Whether it tells NetworkManager to leave the interface alone (`NM_CONTROLLED=no`).
+    pub is_unmanaged: bool,
     /// Whether it asks for an IPv4 address by DHCP; `None` where it says nothing about it.
     pub dhcp: Option<bool>,
     /// Whether it asks for an IPv6 address, by DHCP or of a router; `None` where it says nothing about it.
