@@ -25,6 +25,8 @@ fn main() {
     println!("cargo::rerun-if-changed=checks");
     println!("cargo::rerun-if-changed=src/catalog/schema.rs");
     println!("cargo::rerun-if-changed=src/secrets/schema.rs");
+    // Only packaging/build links by it, with a flag whose file cargo does not look into.
+    println!("cargo::rerun-if-changed=packaging/link/daemon.ld");
     let mut code = String::new();
     let mut defects = "/// Every known defect, in the order of the table.\n\
         pub const DEFECTS: &[Defect] = &[\n"
