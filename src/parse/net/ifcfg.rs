@@ -421,6 +421,27 @@ mod tests {
         assert_eq!(configuration.profiles[0].fixed, []);
     }
 
+    #[test]
+    fn ways_to_an_address() {
+        use Flavour::{RedHat, Suse};
+        for (flavour, text, v4, v6, unread) in [
+            (RedHat, "", false, false, None),
+            (RedHat, "IPV6INIT=yes\n", false, true, None),
+            (RedHat, "IPV6INIT=yes\nIPV6_AUTOCONF=no\n", false, false, None),
+            (RedHat, "IPV6INIT=yes\nIPV6_AUTOCONF=no\nDHCPV6C=yes\n", false, true, None),
+            (RedHat, "A=b\nBOOTPROTO=ibft\n", false, false, Some(2)),
+            (RedHat, "TYPE=OVSBridge\nOVSBOOTPROTO=dhcp\n", true, false, None),
+            (Suse, "BOOTPROTO='dhcp'\n", true, true, None),
+            (Suse, "BOOTPROTO='dhcp4'\n", true, false, None),
+            (Suse, "BOOTPROTO='auto6'\n", false, true, None),
+            (Suse, "BOOTPROTO='ppp'\n", false, false, Some(1)),
+        ] {
+            let profile = one(text, flavour);
+            let told = (profile.dhcp, profile.asks_v6, profile.unread);
+            assert_eq!(told, (Some(v4), Some(v6), unread), "{text}");
+        }
+    }
+
     fn line() -> impl Strategy<Value = String> {
         let key = prop::sample::select(vec![
             "BOOTPROTO",

@@ -351,6 +351,25 @@ mod tests {
         assert_eq!(lines, [1, 4]);
     }
 
+    #[test]
+    fn what_may_give_an_address_and_is_not_read() {
+        for (text, want) in [
+            ("iface eth0 inet manual\n", None),
+            ("iface eth0 inet6 auto\n", None),
+            ("iface eth0 inet auto\n", Some(1)),
+            ("iface eth0 inet bootp\n", Some(1)),
+            ("iface eth0 inet static inherits a\n", Some(1)),
+            ("iface eth0 inet manual\n down x\n post-up y\n", Some(3)),
+        ] {
+            assert_eq!(profiles(text)[0].unread, want, "{text}");
+        }
+        let asks = |text| profiles(text)[0].asks_v6;
+        assert_eq!(asks("iface eth0 inet6 manual\n"), Some(false));
+        assert_eq!(asks("iface eth0 inet6 dhcp\n"), Some(true));
+        let bridge = &profiles("iface b inet dhcp\n bridge_ports regex eth.* noregex\n")[0];
+        assert!(bridge.ports.contains(&b"*".to_vec()));
+    }
+
     fn line() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "auto eth0",

@@ -229,6 +229,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_network_manager_adds() {
+        let profile = |text: &str| read(text.as_bytes()).profiles.remove(0);
+        let asks = |text: &str| (profile(text).dhcp, profile(text).asks_v6, profile(text).unread);
+        assert_eq!(asks("[connection]\nid=a\n"), (Some(true), None, None));
+        assert_eq!(asks("[connection]\nid=a\nmaster=b\n"), (Some(false), None, None));
+        assert_eq!(asks("[ipv4]\nmay-fail=false\n"), (Some(false), None, Some(2)));
+        assert_eq!(asks("[ipv6]\nmethod=ignore\n"), (Some(true), Some(false), None));
+        assert_eq!(asks("[ipv4]\nmethod=shared\n[ipv6]\nmethod=dhcp\n").1, Some(true));
+    }
+
     fn line() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "[connection]",

@@ -299,6 +299,26 @@ mod tests {
         assert_eq!(found[0].kind, Kind::Virtual);
     }
 
+    #[test]
+    fn ways_to_an_address() {
+        let one = |definition: &str| {
+            profiles(&format!("network:\n  ethernets:\n    eth0: {{{definition}}}\n")).remove(0)
+        };
+        for (definition, v4, v6) in [
+            ("", None, None),
+            ("dhcp4: no", Some(false), None),
+            ("dhcp6: no, accept-ra: yes", None, Some(true)),
+            ("dhcp4: true, dhcp6: no", Some(true), Some(false)),
+        ] {
+            let profile = one(definition);
+            assert_eq!((profile.dhcp, profile.asks_v6), (v4, v6), "{definition}");
+            assert_eq!((profile.at_boot, profile.unread), (true, None), "{definition}");
+        }
+        assert!(!one("activation-mode: manual, dhcp4: true").at_boot);
+        let own = one("networkmanager: {passthrough: {ipv4.method: auto}}");
+        assert_eq!(own.unread, Some(3));
+    }
+
     fn line() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "      dhcp4: no",

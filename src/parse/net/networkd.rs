@@ -285,6 +285,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ways_to_an_address() {
+        for (text, v4, v6) in [
+            ("", None, None),
+            ("DHCP=yes\n", Some(true), Some(true)),
+            ("DHCP=ipv6\n", Some(false), Some(true)),
+            ("DHCP=no\nIPv6AcceptRA=yes\n", Some(false), Some(true)),
+            ("IPv6AcceptRA=no\n", None, Some(false)),
+        ] {
+            let profile = one(&format!("[Network]\n{text}"));
+            assert_eq!((profile.dhcp, profile.asks_v6), (v4, v6), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_is_about() {
+        for (text, kind) in [
+            ("ether", Kind::Any),
+            ("!wlan", Kind::Any),
+            ("!ether", Kind::Virtual),
+            ("wlan", Kind::Virtual),
+        ] {
+            assert_eq!(one(&format!("[Match]\nType={text}\n")).kind, kind, "{text}");
+        }
+        assert_eq!(one("[Match]\nName=eth0\nType=ether\n").unread, None);
+        assert_eq!(one("[Match]\nName=eth0\nHost=a\n").unread, Some(3));
+        for (policy, at_boot) in [("up", true), ("manual", false), ("always-down", false)] {
+            assert_eq!(one(&format!("[Link]\nActivationPolicy={policy}\n")).at_boot, at_boot);
+        }
+    }
+
     fn line() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "[Match]",
