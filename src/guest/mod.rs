@@ -76,7 +76,7 @@ pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, L
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mode::Mode;
 pub use mounts::{Mounts, OtherNamespace};
-pub use network::{Card, Client, Connection, Dialect, Managers, Network};
+pub use network::{Addressing, Card, Client, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use people::Person;
