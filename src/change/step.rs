@@ -32,14 +32,12 @@ pub enum Undo {
         saved: String,
         /// What it was.
         attributes: Attributes,
-        /// SHA-256 before and after the step.
+        /// SHA-256 before the step.
         before: String,
         /// SHA-256 after the step.
         after: String,
         /// The name of the new file until it takes the old one's.
         temporary: String,
-        /// Whether the content is to be written into the file that is there.
-        in_place: bool,
         /// The directory's times before the step.
         directory: (Time, Time),
     },
@@ -114,7 +112,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
     match &step.action {
         Action::EditFile { result_sha256, .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
-            save_file(guest, run, id, step, spot, result_sha256.clone())
+            save_file(run, id, step, spot, result_sha256.clone())
         }
         Action::SetFlags { .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
@@ -144,7 +142,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
                 let after = Standing::File { sha256: after };
                 return Ok(Undo::Name(name::save(&spot, run, &step.id, after)?));
             }
-            save_file(guest, run, id, step, spot, after)
+            save_file(run, id, step, spot, after)
         }
         Action::MakeDir => {
             let spot = root.spot(required_path(step)?)?;
@@ -185,14 +183,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
     }
 }
 
-fn save_file(
-    guest: &Guest,
-    run: &Dir,
-    id: &str,
-    step: &Step,
-    spot: Spot,
-    after: String,
-) -> Result<Undo> {
+fn save_file(run: &Dir, id: &str, step: &Step, spot: Spot, after: String) -> Result<Undo> {
     let (content, attributes) = read_whole(&spot)?;
     let before = sha256_hex(&content);
     if step.expects.sha256.as_deref() != Some(before.as_str()) {
@@ -202,7 +193,6 @@ fn save_file(
     run.remove(saved.as_bytes())?;
     run.write_new(&saved, &content)?;
     Ok(Undo::File {
-        in_place: attributes.links > 1 || is_mount_point(guest, &spot.path),
         directory: spot.dir.times()?,
         temporary: temporary(id, step),
         path: spot.path,
@@ -437,10 +427,6 @@ fn required_path(step: &Step) -> Result<&GuestPath> {
 pub fn moved(path: &GuestPath) -> Error {
     let cause = "it is not what the plan was made for; make the plan again";
     Error::new("edit", path, ErrorKind::Changed, cause)
-}
-
-fn is_mount_point(guest: &Guest, path: &GuestPath) -> bool {
-    guest.mounts().is_ok_and(|mounts| mounts.own.at(path.as_bytes()).is_some())
 }
 
 /// For a bind mount: where its directory can be reached through a mount of the whole filesystem.

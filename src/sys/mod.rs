@@ -40,6 +40,7 @@ pub mod trace;
 mod walk;
 pub mod watch;
 pub mod write;
+mod xattrs;
 
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
@@ -76,3 +77,4 @@ pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
 pub use sweep::{Census, Erased, Held, Reach, held};
 pub use walk::{Answer, Filesystem};
+pub use xattrs::Xattrs;
