@@ -26,6 +26,7 @@ mod first_boot;
 mod live;
 mod power;
 mod refused;
+mod signalled;
 mod subject;
 mod synced;
 mod together;
