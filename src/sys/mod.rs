@@ -41,6 +41,7 @@ pub mod trace;
 mod walk;
 pub mod watch;
 pub mod write;
+mod xattrs;
 
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
@@ -78,3 +79,4 @@ pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
 pub use sweep::{Census, Erased, Held, Reach, held};
 pub use walk::{Answer, Filesystem};
+pub use xattrs::Xattrs;
