@@ -178,6 +178,7 @@ impl Store {
             root: root_of(guest),
             dmi_uuid: guest.dmi_uuid(),
             cloud_id: guest.cloud_id(),
+            boot_id: guest.boot_id().ok().flatten(),
             ends: self.ends,
             plan: plan.clone(),
             carried: super::clone::carried(guest, plan),
