@@ -130,9 +130,9 @@ fn one(
             return Err(Error::new("take", &step.summary, ErrorKind::Other, cause));
         }
     }
-    let how = step::save(guest, root, &run.dir()?, &run.header.id, step)?;
+    let how = step::save(guest, root, &run.dir()?, step)?;
     run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
-    let after = match step::take(guest, root, &run.header.id, step, &how) {
+    let after = match step::take(guest, root, &run.temporary(&step.id), step, &how) {
         // Somebody else had changed the file, and it is as they left it: there is nothing to undo.
         Err(error) if error.kind() == ErrorKind::Changed && matches!(how, Undo::File { .. }) => {
             run.record(Record::Undone { step: step.id.clone() })?;

@@ -38,8 +38,6 @@ pub enum Before {
     },
     /// A regular file.
     File {
-        /// Under what name the run keeps its content.
-        saved: String,
         /// SHA-256 of its content.
         sha256: String,
         /// What it was.
@@ -100,6 +98,12 @@ pub fn standing(spot: &Spot) -> Result<Standing> {
     }
 }
 
+/// Under what name a run keeps what stood at a name of the guest; `key` is the step's id, with a
+/// number where the step has several names.
+pub fn saved(key: &str) -> String {
+    format!("saved-{key}")
+}
+
 /// Look at a name and save what stands there, so that it can be put back. Changes nothing of the
 /// guest.
 ///
@@ -117,24 +121,26 @@ pub fn save(spot: &Spot, run: &Dir, key: &str, after: Standing) -> Result<NameUn
             return Err(Error::new("save", &spot.path, ErrorKind::Other, cause));
         }
         Some(attributes) => {
-            let saved = format!("saved-{key}");
+            let saved = saved(key);
             run.remove(saved.as_bytes())?;
             let sha256 = spot.copy_to(run, &saved)?;
-            Before::File { saved, sha256, attributes }
+            Before::File { sha256, attributes }
         }
     };
     let directory = spot.dir.times()?;
     Ok(NameUndo { path: spot.path.clone(), before, after, directory })
 }
 
-/// Put back what stood at a name, and see that it is back. `left` is what the step left there,
-/// where that is known only afterwards. What somebody else put there since is left alone.
+/// Put back what stood at a name, which was saved by `key`, and see that it is back. `left` is what
+/// the step left there, where that is known only afterwards. What somebody else put there since is
+/// left alone.
 ///
 /// # Errors
 /// What the system says, and [`ErrorKind::Changed`].
 pub fn undo(
     spot: &Spot,
     run: &Dir,
+    key: &str,
     temporary: &str,
     undo: &NameUndo,
     left: Option<&Standing>,
@@ -149,8 +155,8 @@ pub fn undo(
             return Err(Error::new("restore", &spot.path, ErrorKind::Changed, cause));
         }
         match (&undo.before, &now) {
-            (Before::File { saved, sha256, attributes }, _) => {
-                spot.put_from(run, saved, sha256, temporary, attributes)?;
+            (Before::File { sha256, attributes }, _) => {
+                spot.put_from(run, &saved(key), sha256, temporary, attributes)?;
             }
             (_, Standing::Directory) => spot.remove_dir()?,
             _ => spot.remove()?,

@@ -162,11 +162,11 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
         Undo::SwapFile { path, .. } => {
             in_directory(root, run, open, path, |spot| swap::remove_file(guest, spot))
         }
-        Undo::Name(name) => undo_name(root, run, open, name, None),
+        Undo::Name(name) => undo_name(root, run, open, &open.step, name, None),
         Undo::Command { names, then } => {
             for (at, name) in names.iter().enumerate().rev() {
                 let left = open.after.as_ref().and_then(|after| after.written.get(at));
-                undo_name(root, run, open, name, left)?;
+                undo_name(root, run, open, &step::key(&open.step, at), name, left)?;
             }
             if then.is_empty() { Ok(()) } else { step::run_tool(guest, then) }
         }
@@ -189,9 +189,8 @@ fn in_directory(
 }
 
 fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
-    let Undo::File { path, saved, attributes, before, after, temporary, .. } = &open.undo else {
-        return Ok(());
-    };
+    let Undo::File { path, attributes, before, after, .. } = &open.undo else { return Ok(()) };
+    let (saved, temporary) = (&name::saved(&open.step), &run.temporary(&open.step));
     let is_known = |content: &[u8]| [before, after].contains(&&sha256_hex(content));
     spot.settle(temporary, is_known)?;
     let (content, now) = read_whole(spot)?;
@@ -242,12 +241,13 @@ fn undo_name(
     root: &RootMut,
     run: &Run,
     open: &Open,
+    key: &str,
     name: &NameUndo,
     left: Option<&Standing>,
 ) -> Result<()> {
-    let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
+    let temporary = run.temporary(&open.step);
     in_directory(root, run, open, &name.path, |spot| {
-        name::undo(spot, &run.dir()?, &temporary, name, left)
+        name::undo(spot, &run.dir()?, key, &temporary, name, left)
     })
 }
 

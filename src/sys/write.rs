@@ -99,6 +99,7 @@ impl<'a> RootMut<'a> {
         let parent = path.parent();
         let dir =
             self.open_dir(&parent)?.ok_or_else(|| Error::errno("open", &parent, Errno::NOENT))?;
+        dir.see_single("open", path.name())?;
         Ok(Spot { dir, name: path.name().to_vec(), path: path.clone() })
     }
 

@@ -24,6 +24,7 @@ mod erased;
 mod every;
 mod first_boot;
 mod live;
+mod planted;
 mod power;
 mod refused;
 mod subject;
