@@ -35,6 +35,9 @@ pub struct Header {
     pub dmi_uuid: Option<String>,
     /// cloud-init's instance id of a live guest.
     pub cloud_id: Option<String>,
+    /// The boot that it was made in, as /proc/sys/kernel/random/boot_id has it, of a live guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
     /// When it is to be rolled back by itself, in seconds since 1970; never where nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<u64>,

@@ -18,10 +18,33 @@ fn a_clone_is_not_rolled_back() {
         live.guestprep(&["rollback", "--yes"]).exits(2).says("i-source").says("clone");
         live.guestprep(&["runs"]).exits(0).says("prepared");
         assert_same(&before, &live.state(), "a refused rollback changed the clone");
-        fs::remove_file(live.at("/var/lib/cloud/data/instance-id")).expect("an id");
-        live.guestprep(&["rollback", "--yes"]).exits(2).says("not known");
         fs::write(live.at("/var/lib/cloud/data/instance-id"), "i-source\n").expect("an id");
         live.guestprep(&["rollback", "--yes"]).exits(0);
+    });
+}
+
+#[test]
+fn what_may_be_a_clone_is_rolled_back_by_who_knows_alone() {
+    alone(&[], |live| {
+        live.nameless();
+        live.data();
+        let original = live.fstab();
+        let args = ["capture", "--", "sh", "-c", "kill -9 $PPID"];
+        live.guestprep(&args).exits(137);
+        live.boots_anew();
+        let before = live.state();
+        for command in ["audit", "runs", "plan"] {
+            let done = live.guestprep(&[command]);
+            assert!(
+                done.err.contains("a capture that was killed, and is left as it is"),
+                "{done:?}"
+            );
+            assert_same(&before, &live.state(), "a clone was put back to what its source was");
+        }
+        let done = live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert!(done.err.contains("neither a DMI product UUID nor an instance id"), "{done:?}");
+        assert_eq!(live.fstab(), original);
+        assert!(live.mounts().contains("mount /data/ of "), "{}", live.mounts());
     });
 }
 
