@@ -8,7 +8,7 @@ mod program;
 use super::{Fact, Guest, Kept, Unknown};
 use crate::model::GuestPath;
 use crate::parse::sshd_config::{
-    SshdConfig, has_algorithms, is_global, is_keyword, is_like, refused,
+    SshdConfig, has_algorithms, is_global, is_keyword, is_like, is_of_some, refused,
 };
 use crate::parse::sshd_program::SshdProgram;
 
@@ -51,8 +51,9 @@ pub struct Sshd {
     pub settings: Vec<SshdSetting>,
     /// The arguments of every `AuthorizedKeysFile` in a `Match` of some.
     of_some: Vec<Vec<u8>>,
-    /// Every list of algorithms, whomever it holds for: sshd ends at one, too, that does not count.
-    pub algorithms: Vec<SshdSetting>,
+    /// Every directive that some sshd does not take, and every list of algorithms, whomever it holds for: sshd ends at one,
+    /// too, that does not count.
+    pub of_some_builds: Vec<SshdSetting>,
 }
 
 impl Sshd {
@@ -219,8 +220,8 @@ fn read_into(
             arguments: directive.arguments.clone(),
             in_match,
         };
-        if has_algorithms(keyword) {
-            sshd.algorithms.push(setting());
+        if has_algorithms(keyword) || is_of_some(keyword) {
+            sshd.of_some_builds.push(setting());
         }
         match keyword {
             "match" => {

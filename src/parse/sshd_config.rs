@@ -9,7 +9,7 @@ mod keywords;
 mod pattern;
 
 pub use algorithms::{Taken, has_algorithms, takes};
-pub use keywords::{GLOBALS, KEYWORDS, SWITCHES};
+pub use keywords::{GLOBALS, KEYWORDS, OF_SOME, SWITCHES};
 pub use pattern::is_like;
 
 use super::fields::{is_c_space, trim};
@@ -79,6 +79,11 @@ pub fn refused(directive: &Directive) -> Option<&'static str> {
     }
     let has_one = is_switch || has_algorithms(keyword);
     (has_one && directive.arguments.len() > 1).then_some("has one value, without blanks")
+}
+
+/// Whether a keyword, in lower case, is one that some release or build of sshd does not take.
+pub fn is_of_some(keyword: &str) -> bool {
+    OF_SOME.binary_search(&keyword).is_ok()
 }
 
 /// Whether a keyword, in lower case, may not stand in a `Match` of some, so that sshd ends at it there.
@@ -190,6 +195,8 @@ mod tests {
         assert!(is_keyword("permitrootlogin") && !is_keyword("nosuchkeyword"));
         assert!(SWITCHES.is_sorted() && SWITCHES.iter().all(|keyword| is_keyword(keyword)));
         assert!(GLOBALS.is_sorted() && GLOBALS.iter().all(|keyword| is_keyword(keyword)));
+        assert!(OF_SOME.is_sorted() && OF_SOME.iter().all(|keyword| is_keyword(keyword)));
+        assert!(is_of_some("pubkeyacceptedalgorithms") && !is_of_some("usepam"));
         assert!(is_global("ciphers") && !is_global("pubkeyacceptedalgorithms"));
     }
 

@@ -1,15 +1,15 @@
 //! What a program of sshd says of itself: the strings in it.
 //!
-//! Pure. Which algorithms an sshd knows depends on its release and on how it was built, and so the program is asked. It
-//! has their names, each ended by a NUL, to compare with those of its configuration. From OpenSSH 9.8 on, where sessions
-//! are other programs, the one that listens still reads the configuration, and has the names. Compared with the
+//! Pure. Which algorithms and keywords an sshd knows depends on its release and on how it was built, and so the program is
+//! asked. It has their names, each ended by a NUL, to compare with those of its configuration. From OpenSSH 9.8 on, where
+//! sessions are other programs, the one that listens still reads the configuration, and has the names. Compared with the
 //! programs of OpenSSH 8.4, 9.2, 10.0 and 10.6 of Debian.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::sshd_config::is_like;
+use super::sshd_config::{KEYWORDS, is_keyword, is_like};
 
 /// The longest name that is kept, in bytes. The longest of an algorithm have about 50.
 const MAX_NAME: usize = 80;
@@ -19,7 +19,7 @@ const MAX_NAME: usize = 80;
 pub struct SshdProgram {
     /// The release of OpenSSH, of which portable ones have the same number: 9.2.
     pub release: (u32, u32),
-    /// What looks like the name of an algorithm.
+    /// What is a keyword, and what looks like the name of an algorithm.
     names: BTreeSet<String>,
 }
 
@@ -34,7 +34,13 @@ impl SshdProgram {
             let is_of_names = |b: &u8| b.is_ascii_alphanumeric() || b"@.-".contains(b);
             let start = string.iter().rposition(|b| !is_of_names(b)).map_or(0, |at| at + 1);
             let Ok(name) = std::str::from_utf8(&string[start..]) else { continue };
-            if looks_like_algorithm(name) {
+            // From 10.6 on as a person writes it.
+            let keyword = name.to_ascii_lowercase();
+            if is_keyword(&keyword) {
+                // `kexalgorithms` is the end of `gssapikexalgorithms`.
+                let ends = KEYWORDS.iter().filter(|end| keyword.ends_with(*end));
+                names.extend(ends.map(|&end| end.to_owned()));
+            } else if looks_like_algorithm(name) {
                 names.insert(name.to_owned());
                 names.extend(end_of(name).map(str::to_owned));
             }
@@ -70,7 +76,7 @@ fn release_in(string: &[u8]) -> Option<(u32, u32)> {
 fn looks_like_algorithm(name: &str) -> bool {
     (4..=MAX_NAME).contains(&name.len())
         && !name.bytes().any(|b| b.is_ascii_uppercase())
-        && (name.contains('-') || name == "arcfour" || name.starts_with("arcfour"))
+        && (name.contains('-') || name.starts_with("arcfour"))
 }
 
 /// The name that a linker may have put into the end of this one. That of a security key's certificate is the one of
@@ -87,19 +93,30 @@ mod tests {
     const PROGRAM: &[u8] =
         b"\x7fELF\0\x01\x02aes128-ctr\0AES-128-CTR\0hmac-sha1\0a %s b-c\0sk-x@y\0\
         \0OpenSSH_7.0*,OpenSSH_99.1*\0OpenSSH_9.2\0OpenSSH_9.2p1 Debian-2\0\
-        one-list,of-two\0webauthn-sk-e\0sk-s-cert-v01\0arcfour\0none\0unended-name";
+        one-list,of-two\0permitlisten\0gssapikexalgorithms\0PermitOpen\0webauthn-sk-e\0sk-s-cert-v01\0arcfour\0none\0unended-name";
 
     #[test]
     fn names_are_whole_strings_and_members_of_lists() {
         let program = SshdProgram::parse(PROGRAM).expect("an sshd");
         assert_eq!(program.release, (9, 2));
-        for name in ["aes128-ctr", "hmac-sha1", "one-list", "of-two", "arcfour", "sk-x@y"] {
+        for name in [
+            "aes128-ctr",
+            "hmac-sha1",
+            "one-list",
+            "of-two",
+            "arcfour",
+            "sk-x@y",
+            "permitlisten",
+            "kexalgorithms",
+            "permitopen",
+        ] {
             assert!(program.knows(name), "{name}");
         }
         for name in ["sk-e", "webauthn-sk-e", "s-cert-v01"] {
             assert!(program.knows(name), "{name} may be the end of another");
         }
-        for name in ["sha1", "es128-ctr", "AES-128-CTR", "128-ctr", "none", "x@y", "ctr", ""] {
+        for name in ["sha1", "es128-ctr", "AES-128-CTR", "128-ctr", "none", "x@y", "permittty", ""]
+        {
             assert!(!program.knows(name), "{name}");
         }
         assert_eq!(program.like("o*").collect::<Vec<_>>(), ["of-two", "one-list"]);

@@ -6,7 +6,7 @@ use super::{Answer, Guest};
 use crate::guest::{Fact, SSHD_CONFIG, Sshd, SshdSetting, Starts, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
 use crate::parse::passwd::{Entry, Kind};
-use crate::parse::sshd_config::{Taken, takes};
+use crate::parse::sshd_config::{Taken, is_of_some, takes};
 
 /// The names of the service and of the socket that starts it.
 const UNITS: [&str; 4] = ["sshd", "ssh", "sshd.socket", "ssh.socket"];
@@ -26,7 +26,7 @@ pub fn judge(guest: &Guest) -> Answer {
     let has_keys = key_provision(guest)?;
     for found in [
         enabled(guest),
-        algorithms(guest, sshd),
+        known_to_program(guest, sshd),
         listens(guest, sshd),
         host_keys(guest, sshd),
         login(guest, sshd, has_keys),
@@ -73,15 +73,20 @@ fn enabled(guest: &Guest) -> Fact<Vec<Finding>> {
     Ok(vec![Finding::new(key, subject).with("service", name)])
 }
 
-/// sshd ends at the name of an algorithm that its build does not know, in any list.
-fn algorithms(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
+/// sshd ends at a keyword that its build does not know, and at the name of an algorithm, in any list.
+fn known_to_program(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut unclear = None;
-    for setting in &sshd.algorithms {
+    for setting in &sshd.of_some_builds {
         let SshdSetting { path, line, keyword, .. } = setting;
         let program = guest.sshd_program().map_err(|Unknown(why)| {
-            Unknown(format!("{path}:{line}: which {keyword} sshd knows cannot be told: {why}"))
+            Unknown(format!("{path}:{line}: whether sshd takes {keyword} cannot be told: {why}"))
         })?;
+        if is_of_some(keyword) && !program.knows(keyword) {
+            let finding = Finding::new("keyword-unknown", at(setting));
+            findings.push(finding.with("keyword", keyword));
+            continue;
+        }
         match takes(program, keyword, &String::from_utf8_lossy(&setting.arguments[0])) {
             Taken::Yes => {}
             Taken::No(name) => {
