@@ -129,7 +129,10 @@ pub fn lacking_device(guest: &Guest, options: &Options) -> Fact<Option<(ByteStri
             continue;
         }
         let place = guest.place(&Source::parse(&path), None)?;
-        if matches!(place, Place::Data { .. } | Place::Missing | Place::Untold(_)) {
+        if matches!(
+            place,
+            Place::Data { .. } | Place::Missing | Place::Closed { .. } | Place::Untold(_)
+        ) {
             return Ok(Some((ByteString::from(path.as_slice()), place)));
         }
     }
@@ -172,7 +175,7 @@ pub fn hold(guest: &Guest, items: &mut [BootItem]) -> Fact<()> {
 
 /// Whether a volume belongs to remote-cryptsetup.target and nothing pulls that in, as on Debian.
 /// Releases without that target open such a volume with all others.
-fn is_left_to_nobody(guest: &Guest, options: &Options) -> bool {
+pub fn is_left_to_nobody(guest: &Guest, options: &Options) -> bool {
     const TARGET: &str = "remote-cryptsetup.target";
     let is_there =
         |path: &str| guest.root().lstat(&GuestPath::from(path)).is_ok_and(|found| found.is_some());

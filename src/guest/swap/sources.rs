@@ -260,9 +260,7 @@ pub fn resume(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     Ok(())
 }
 
-/// The arguments of the next boot; where the boot loader's menu does not tell, of the running
-/// kernel.
+/// The arguments of the next boot. Where the menu cannot be read, the checks of it say so.
 fn arguments(guest: &Guest) -> KernelArguments {
-    let Ok(lines) = guest.command_lines() else { return KernelArguments::default() };
-    lines.next_boot.clone().or_else(|| lines.running.clone()).unwrap_or_default()
+    guest.boot_arguments().ok().flatten().cloned().unwrap_or_default()
 }
