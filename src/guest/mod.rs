@@ -10,6 +10,7 @@ mod boot_target;
 mod bundle;
 mod changelog;
 mod cloud_init;
+mod conf_files;
 mod disks;
 mod ending;
 mod filesystems;
