@@ -42,8 +42,9 @@
 //!   from notes (`collect`, `--bundle`); what is noted passes [`parse::reduce`] first.
 //! - What a judgement rests on is known question by question ([`sys::trace`]), so that the daemon
 //!   judges again what a change may concern, and nothing else.
-//! - An audit writes nothing to the guest's disk; what it keeps of an initramfs for the next one
-//!   lies in /run, in memory, root's alone.
+//! - An audit writes nothing to the guest's disk, but that a run which was cut short is undone first;
+//!   what it keeps of an initramfs for the next one lies in /run, in memory, root's alone.
+//! - A journal is read out of the guest, and may be anybody's: nothing in it names a file outside.
 //! - A command that only looks gives up beforehand what it does not need (`sys::lower`, `sys::confine`).
 //! - A disk image (`guest::image`, over `sys::image`) is looked at read-only and mounted in a
 //!   namespace that ends with the process; only [`cli`] asks for a copy or for the image to be changed.

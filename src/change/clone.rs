@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::Record;
-use super::name::{Before, NameUndo};
+use super::name::{Before, NameUndo, saved};
 use super::step::Undo;
 use super::store::{Run, Store};
 use crate::guest::{BootItem, Fact, Guest, Origin};
@@ -120,8 +120,9 @@ fn unit_before(run: &Run, step: &str) -> Result<Option<UnitFile>> {
     Ok(match before {
         Before::Absent => None,
         Before::Link { target, .. } => Some(UnitFile::Link(target.clone())),
-        Before::File { saved, attributes, .. } => {
+        Before::File { attributes, .. } => {
             let dir = run.dir()?;
+            let saved = &saved(step);
             let gone = || Error::new("read", dir.shown(saved), ErrorKind::NotFound, "it is gone");
             let content = dir.read(saved.as_bytes(), MAX_FILE)?.ok_or_else(gone)?;
             Some(UnitFile::File { content: content.into(), mode: attributes.mode & 0o7777 })
@@ -227,7 +228,7 @@ impl Store {
         }
         dir.sync()?;
         dir.remove(HEADER.as_bytes())?;
-        self.runs.remove_dir(&run.header.id)?;
+        self.runs.remove_dir(&run.name)?;
         self.runs.sync()
     }
 

@@ -3,14 +3,16 @@
 //! `run.json` is written and synced before the first step. `journal` is a list of records, one
 //! JSON object a line, each synced before what follows it: an intent before its step, `done` after
 //! it. A record that a crash or a full disk cut short is no record; by the order of things its
-//! step has then not been taken, or is known by its intent.
+//! step has then not been taken, or is known by its intent. Whatever else is not understood is an
+//! error: to pass over it would be to call a step undone that is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::clone::Carried;
 use super::step::{After, Undo};
+use crate::guest::ChangedFile;
 use crate::model::Plan;
 use crate::sys::Erased;
 
@@ -33,9 +35,15 @@ pub struct Header {
     pub dmi_uuid: Option<String>,
     /// cloud-init's instance id of a live guest.
     pub cloud_id: Option<String>,
+    /// The boot that it was made in, as /proc/sys/kernel/random/boot_id has it, of a live guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
     /// When it is to be rolled back by itself, in seconds since 1970; never where nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<u64>,
+    /// Of a disk image: the file that is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ChangedFile>,
     /// What was to be done.
     pub plan: Plan,
     /// What was under the lines that it parks and the units that it masks: for a clone.
@@ -167,22 +175,47 @@ pub struct Open {
 }
 
 impl Journal {
-    /// Read the file; lines that are no record are passed over.
-    pub fn parse(text: &[u8]) -> Self {
-        let records = text
-            .split(|b| *b == b'\n')
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect();
-        Self { records }
+    /// Read the file; a line that was cut short is passed over.
+    ///
+    /// # Errors
+    /// The number of a line and why: it is whole and no record that this version knows, or it tells
+    /// of a step whose intent is not there.
+    pub fn parse(text: &[u8]) -> Result<Self, (usize, String)> {
+        let mut records = Vec::new();
+        for (index, line) in text.split(|b| *b == b'\n').enumerate() {
+            let Ok(value) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+            let record = Record::deserialize(value).map_err(|e| (index + 1, e.to_string()))?;
+            records.push((index + 1, record));
+        }
+        let mut begun = BTreeSet::new();
+        for (number, record) in &records {
+            match record {
+                Record::Intent { step, .. } => {
+                    begun.insert(step);
+                }
+                Record::Done { step, .. }
+                | Record::Undoing { step, .. }
+                | Record::Undone { step }
+                    if !begun.contains(step) =>
+                {
+                    return Err((*number, format!("how step {step} is undone is lost")));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { records: records.into_iter().map(|(_, record)| record).collect() })
     }
 
     /// A record as it is appended. It begins with a newline, so that a record that was cut short
     /// before it does not swallow it.
-    pub fn line(record: &Record) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// When it has no form.
+    pub fn line(record: &Record) -> serde_json::Result<Vec<u8>> {
         let mut line = vec![b'\n'];
-        line.extend(serde_json::to_vec(record).unwrap_or_default());
+        serde_json::to_writer(&mut line, record)?;
         line.push(b'\n');
-        line
+        Ok(line)
     }
 
     /// How far the run is.

@@ -38,8 +38,6 @@ pub enum Before {
     },
     /// A regular file.
     File {
-        /// Under what name the run keeps its content.
-        saved: String,
         /// SHA-256 of its content.
         sha256: String,
         /// What it was.
@@ -100,6 +98,12 @@ pub fn standing(spot: &Spot) -> Result<Standing> {
     }
 }
 
+/// Under what name a run keeps what stood at a name of the guest; `key` is the step's id, with a
+/// number where the step has several names.
+pub fn saved(key: &str) -> String {
+    format!("saved-{key}")
+}
+
 /// Look at a name and save what stands there, so that it can be put back. Changes nothing of the
 /// guest.
 ///
@@ -117,31 +121,33 @@ pub fn save(spot: &Spot, run: &Dir, key: &str, after: Standing) -> Result<NameUn
             return Err(Error::new("save", &spot.path, ErrorKind::Other, cause));
         }
         Some(attributes) => {
-            let saved = format!("saved-{key}");
+            let saved = saved(key);
             run.remove(saved.as_bytes())?;
             let sha256 = spot.copy_to(run, &saved)?;
-            Before::File { saved, sha256, attributes }
+            Before::File { sha256, attributes }
         }
     };
     let directory = spot.dir.times()?;
     Ok(NameUndo { path: spot.path.clone(), before, after, directory })
 }
 
-/// Put back what stood at a name, and see that it is back. `left` is what the step left there,
-/// where that is known only afterwards. What somebody else put there since is left alone.
+/// Put back what stood at a name, which was saved by `key`, and see that it is back. `left` is what
+/// the step left there, where that is known only afterwards. What somebody else put there since is
+/// left alone.
 ///
 /// # Errors
 /// What the system says, and [`ErrorKind::Changed`].
 pub fn undo(
     spot: &Spot,
     run: &Dir,
+    key: &str,
     temporary: &str,
     undo: &NameUndo,
     left: Option<&Standing>,
 ) -> Result<()> {
     spot.dir.remove(temporary.as_bytes())?;
     let now = standing(spot)?;
-    if !is_back(spot, &undo.before, &now)? {
+    if !stands_again(spot, &undo.before, &now)? {
         let after = left.unwrap_or(&undo.after);
         // Absent: cut short between taking away what the step left and putting back the original.
         if now != *after && now != Standing::Absent && *after != Standing::Unforeseen {
@@ -149,8 +155,8 @@ pub fn undo(
             return Err(Error::new("restore", &spot.path, ErrorKind::Changed, cause));
         }
         match (&undo.before, &now) {
-            (Before::File { saved, sha256, attributes }, _) => {
-                spot.put_from(run, saved, sha256, temporary, attributes)?;
+            (Before::File { sha256, attributes }, _) => {
+                spot.put_from(run, &saved(key), sha256, temporary, attributes)?;
             }
             (_, Standing::Directory) => spot.remove_dir()?,
             _ => spot.remove()?,
@@ -171,12 +177,26 @@ pub fn undo(
     Err(Error::new("restore", &spot.path, ErrorKind::Other, cause))
 }
 
+/// Whether what stood there is back, a link's attributes apart: those are set once it is.
+fn stands_again(spot: &Spot, before: &Before, now: &Standing) -> Result<bool> {
+    match (before, now) {
+        (Before::Link { target, .. }, Standing::Link { target: now }) => Ok(target == now),
+        _ => is_back(spot, before, now),
+    }
+}
+
+/// Whether what stood there is back, with everything that it was.
 fn is_back(spot: &Spot, before: &Before, now: &Standing) -> Result<bool> {
+    let restores = |was: &Attributes| -> Result<bool> {
+        Ok(spot.attributes()?.is_some_and(|now| now.restores(was)))
+    };
     Ok(match (before, now) {
         (Before::Absent, Standing::Absent) => true,
-        (Before::Link { target, .. }, Standing::Link { target: now }) => target == now,
+        (Before::Link { target, attributes }, Standing::Link { target: now }) => {
+            target == now && restores(attributes)?
+        }
         (Before::File { sha256, attributes, .. }, Standing::File { sha256: now }) => {
-            sha256 == now && spot.attributes()?.is_some_and(|now| now.restores(attributes))
+            sha256 == now && restores(attributes)?
         }
         _ => false,
     })

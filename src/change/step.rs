@@ -28,18 +28,12 @@ pub enum Undo {
     File {
         /// The file, links resolved.
         path: GuestPath,
-        /// Under what name the run keeps its content.
-        saved: String,
         /// What it was.
         attributes: Attributes,
-        /// SHA-256 before and after the step.
+        /// SHA-256 before the step.
         before: String,
         /// SHA-256 after the step.
         after: String,
-        /// The name of the new file until it takes the old one's.
-        temporary: String,
-        /// Whether the content is to be written into the file that is there.
-        in_place: bool,
         /// The directory's times before the step.
         directory: (Time, Time),
     },
@@ -110,11 +104,11 @@ pub struct After {
 
 /// Look, save the original into the run's directory, and say how the step is undone. Changes
 /// nothing of the guest.
-pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> Result<Undo> {
+pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Undo> {
     match &step.action {
         Action::EditFile { result_sha256, .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
-            save_file(guest, run, id, step, spot, result_sha256.clone())
+            save_file(run, step, spot, result_sha256.clone())
         }
         Action::SetFlags { .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
@@ -144,7 +138,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
                 let after = Standing::File { sha256: after };
                 return Ok(Undo::Name(name::save(&spot, run, &step.id, after)?));
             }
-            save_file(guest, run, id, step, spot, after)
+            save_file(run, step, spot, after)
         }
         Action::MakeDir => {
             let spot = root.spot(required_path(step)?)?;
@@ -177,7 +171,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
             let mut names = Vec::new();
             for (number, path) in writes.iter().enumerate() {
                 let spot = root.spot_of_file(path)?;
-                let key = format!("{}-{}", step.id, number + 1);
+                let key = key(&step.id, number);
                 names.push(name::save(&spot, run, &key, Standing::Unforeseen)?);
             }
             Ok(Undo::Command { names, then: undo.clone() })
@@ -185,44 +179,35 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, id: &str, step: &Step) -> 
     }
 }
 
-fn save_file(
-    guest: &Guest,
-    run: &Dir,
-    id: &str,
-    step: &Step,
-    spot: Spot,
-    after: String,
-) -> Result<Undo> {
+fn save_file(run: &Dir, step: &Step, spot: Spot, after: String) -> Result<Undo> {
     let (content, attributes) = read_whole(&spot)?;
     let before = sha256_hex(&content);
     if step.expects.sha256.as_deref() != Some(before.as_str()) {
         return Err(moved(&spot.path));
     }
-    let saved = format!("saved-{}", step.id);
+    let saved = name::saved(&step.id);
     run.remove(saved.as_bytes())?;
     run.write_new(&saved, &content)?;
-    Ok(Undo::File {
-        in_place: attributes.links > 1 || is_mount_point(guest, &spot.path),
-        directory: spot.dir.times()?,
-        temporary: temporary(id, step),
-        path: spot.path,
-        saved,
-        attributes,
-        before,
-        after,
-    })
+    Ok(Undo::File { directory: spot.dir.times()?, path: spot.path, attributes, before, after })
+}
+
+/// By what the original of the name at an index of a command's is saved.
+pub fn key(step: &str, index: usize) -> String {
+    format!("{step}-{}", index + 1)
 }
 
 fn expect_absent(step: &Step, path: &GuestPath) -> Result<()> {
     if step.expects.absent.is_none() { Err(moved(path)) } else { Ok(()) }
 }
 
-fn temporary(id: &str, step: &Step) -> String {
-    format!(".guestprep-{id}-{}", step.id)
-}
-
-/// Take the step.
-pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) -> Result<After> {
+/// Take the step. A new file has the name `temporary` until it takes its own.
+pub fn take(
+    guest: &Guest,
+    root: &RootMut,
+    temporary: &str,
+    step: &Step,
+    undo: &Undo,
+) -> Result<After> {
     match (&step.action, undo) {
         (Action::EditFile { edits, append, result_sha256 }, Undo::File { path, .. }) => {
             let spot = root.spot(path)?;
@@ -230,7 +215,7 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
             let result = edited(&content, edits, append)
                 .filter(|result| sha256_hex(result) == *result_sha256)
                 .ok_or_else(|| moved(path))?;
-            replace(&spot, &content, &result, undo)
+            replace(&spot, temporary, &content, &result, undo)
         }
         (Action::WriteFile { content, .. }, Undo::File { path, .. }) => {
             let spot = root.spot(path)?;
@@ -238,11 +223,11 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
             if step.expects.sha256.as_deref() != Some(sha256_hex(&now).as_str()) {
                 return Err(moved(path));
             }
-            replace(&spot, &now, content.as_bytes(), undo)
+            replace(&spot, temporary, &now, content.as_bytes(), undo)
         }
         (Action::WriteFile { content, mode }, Undo::Name(undo)) => {
             let spot = root.spot(&undo.path)?;
-            spot.create(&temporary(run, step), content.as_bytes(), *mode)?;
+            spot.create(temporary, content.as_bytes(), *mode)?;
             left(&spot, undo)
         }
         (Action::MakeDir, Undo::Name(undo)) => {
@@ -308,8 +293,8 @@ pub fn take(guest: &Guest, root: &RootMut, run: &str, step: &Step, undo: &Undo) 
 }
 
 /// Replace a saved file's content and see that it is replaced.
-fn replace(spot: &Spot, read: &[u8], result: &[u8], undo: &Undo) -> Result<After> {
-    let Undo::File { attributes, temporary, .. } = undo else { return Ok(After::default()) };
+fn replace(spot: &Spot, temporary: &str, read: &[u8], result: &[u8], undo: &Undo) -> Result<After> {
+    let Undo::File { attributes, .. } = undo else { return Ok(After::default()) };
     spot.replace(temporary, read, result, attributes, false)?;
     let (written, now) = read_whole(spot)?;
     if written != result || !same_but_times(&now, attributes) {
@@ -437,10 +422,6 @@ fn required_path(step: &Step) -> Result<&GuestPath> {
 pub fn moved(path: &GuestPath) -> Error {
     let cause = "it is not what the plan was made for; make the plan again";
     Error::new("edit", path, ErrorKind::Changed, cause)
-}
-
-fn is_mount_point(guest: &Guest, path: &GuestPath) -> bool {
-    guest.mounts().is_ok_and(|mounts| mounts.own.at(path.as_bytes()).is_some())
 }
 
 /// For a bind mount: where its directory can be reached through a mount of the whole filesystem.

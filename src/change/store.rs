@@ -48,9 +48,18 @@ impl Run {
         self.runs.open_dir(&self.name)
     }
 
+    /// The name of a file that is to take another's place in the guest. Made here and never read
+    /// from the record, which may be a stranger's: it lies in the guest.
+    pub(super) fn temporary(&self, step: &str) -> String {
+        format!(".guestprep-{}-{step}", self.name)
+    }
+
     /// Append a record and wait until the disk has it.
     pub(super) fn record(&mut self, record: Record) -> Result<()> {
-        self.dir()?.append("journal", &Journal::line(&record))?;
+        let dir = self.dir()?;
+        let line = Journal::line(&record)
+            .map_err(|e| Error::new("write", dir.shown("journal"), ErrorKind::Other, e))?;
+        dir.append("journal", &line)?;
         self.journal.records.push(record);
         Ok(())
     }
@@ -151,7 +160,23 @@ impl Store {
                     return Err(Error::new("read", shown, ErrorKind::NotFound, "it is gone"));
                 }
             };
-            let journal = Journal::parse(&journal.unwrap_or_default());
+            let unfit =
+                |file: &str, cause| Error::new("read", dir.shown(file), ErrorKind::Other, cause);
+            if header.schema != Header::SCHEMA {
+                let cause = format!(
+                    "its schema is {:?}, and this version reads {:?}: use the version that made it",
+                    header.schema,
+                    Header::SCHEMA
+                );
+                return Err(unfit("run.json", cause));
+            }
+            if header.id != name {
+                return Err(unfit("run.json", format!("it is the record of run {:?}", header.id)));
+            }
+            let journal =
+                Journal::parse(&journal.unwrap_or_default()).map_err(|(line, cause)| {
+                    unfit("journal", format!("line {line}: {cause}; see what made it"))
+                })?;
             runs.push(Run { header, journal, runs: Arc::clone(&self.runs), name });
         }
         Ok(runs)
@@ -178,7 +203,9 @@ impl Store {
             root: root_of(guest),
             dmi_uuid: guest.dmi_uuid(),
             cloud_id: guest.cloud_id(),
+            boot_id: guest.boot_id().ok().flatten(),
             ends: self.ends,
+            image: guest.changed_file()?,
             plan: plan.clone(),
             carried: super::clone::carried(guest, plan),
         };

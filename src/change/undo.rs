@@ -11,9 +11,10 @@ use super::directory;
 use super::erase;
 use super::execute::{reload, runs_systemd};
 use super::journal::{Open, Record};
+use super::kin::{self, RollbackRefused};
 use super::name::{self, NameUndo, Standing};
 use super::step::{self, COMMAND_LIMIT, Undo, command, read_whole};
-use super::store::{Run, root_of};
+use super::store::Run;
 use super::torn::is_torn;
 use super::{start, swap};
 use crate::guest::Guest;
@@ -45,75 +46,33 @@ pub struct RolledBack {
     pub lost: Vec<String>,
 }
 
-/// Why a rollback was not even begun.
-#[derive(Debug, thiserror::Error)]
-pub enum RollbackRefused {
-    /// This is a clone of the guest that the run was made on.
-    #[error(
-        "run {run} was made on another instance ({theirs}; this is {ours}): this is a clone of it, \
-         and what was put away for the image stays away"
-    )]
-    Clone {
-        /// The run.
-        run: String,
-        /// The instance that it was made on.
-        theirs: String,
-        /// This instance.
-        ours: String,
-    },
-    /// The run was made on another tree.
-    #[error("run {run} was made on the guest at {root}")]
-    OtherRoot {
-        /// The run.
-        run: String,
-        /// Where its guest was.
-        root: String,
-    },
-}
-
-/// Whether this guest is the one that a run was made on.
-///
-/// # Errors
-/// [`RollbackRefused`] when it is a clone or another tree.
-pub fn same_guest(guest: &Guest, run: &Run) -> std::result::Result<(), RollbackRefused> {
-    let header = &run.header;
-    if header.root != root_of(guest) {
-        return Err(RollbackRefused::OtherRoot {
-            run: header.id.clone(),
-            root: header.root.clone(),
-        });
-    }
-    let is_same_machine = header.dmi_uuid.is_some() && header.dmi_uuid == guest.dmi_uuid();
-    for (theirs, ours) in
-        [(&header.dmi_uuid, guest.dmi_uuid()), (&header.cloud_id, guest.cloud_id())]
-    {
-        // Phase 2 takes away what cloud-init calls the instance, on the instance itself.
-        if ours.is_none() && is_same_machine {
-            continue;
-        }
-        if let Some(theirs) = theirs
-            && ours.as_ref() != Some(theirs)
-        {
-            return Err(RollbackRefused::Clone {
-                run: header.id.clone(),
-                theirs: theirs.clone(),
-                ours: ours.unwrap_or_else(|| "not known".to_owned()),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Undo every step of a run that is not undone yet, the last first, and verify each.
+/// Undo every step of a run that is not undone yet, the last first, and verify each: somebody asks for
+/// it.
 ///
 /// # Errors
 /// [`RollbackRefused`] before anything is touched. What could not be undone is in the answer.
 pub fn roll_back(guest: &Guest, run: &mut Run) -> std::result::Result<RolledBack, RollbackRefused> {
-    same_guest(guest, run)?;
+    kin::asked(guest, &run.header)?;
+    Ok(carry_out(guest, run))
+}
+
+/// As [`roll_back`], where nobody is there who knows which machine this is.
+///
+/// # Errors
+/// As [`roll_back`], and where it is not certain that this guest is the run's own.
+pub fn roll_back_unasked(
+    guest: &Guest,
+    run: &mut Run,
+) -> std::result::Result<RolledBack, RollbackRefused> {
+    kin::unasked(guest, &run.header)?;
+    Ok(carry_out(guest, run))
+}
+
+fn carry_out(guest: &Guest, run: &mut Run) -> RolledBack {
     let open = run.journal.open().len();
     let left = undo_all(guest, run);
     let lost = erase::lost(run);
-    Ok(RolledBack { id: run.header.id.clone(), undone: open - left.len(), left, lost })
+    RolledBack { id: run.header.id.clone(), undone: open - left.len(), left, lost }
 }
 
 /// Note that a run is undone because what it changed, a copy of its own, is gone.
@@ -203,11 +162,11 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
         Undo::SwapFile { path, .. } => {
             in_directory(root, run, open, path, |spot| swap::remove_file(guest, spot))
         }
-        Undo::Name(name) => undo_name(root, run, open, name, None),
+        Undo::Name(name) => undo_name(root, run, open, &open.step, name, None),
         Undo::Command { names, then } => {
             for (at, name) in names.iter().enumerate().rev() {
                 let left = open.after.as_ref().and_then(|after| after.written.get(at));
-                undo_name(root, run, open, name, left)?;
+                undo_name(root, run, open, &step::key(&open.step, at), name, left)?;
             }
             if then.is_empty() { Ok(()) } else { step::run_tool(guest, then) }
         }
@@ -230,23 +189,31 @@ fn in_directory(
 }
 
 fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
-    let Undo::File { path, saved, attributes, before, after, temporary, .. } = &open.undo else {
-        return Ok(());
-    };
+    let Undo::File { path, attributes, before, after, .. } = &open.undo else { return Ok(()) };
+    let (saved, temporary) = (&name::saved(&open.step), &run.temporary(&open.step));
     let is_known = |content: &[u8]| [before, after].contains(&&sha256_hex(content));
     spot.settle(temporary, is_known)?;
-    let (content, now) = read_whole(spot)?;
+    let kept = run.dir()?.shown(saved);
+    let theirs = || {
+        let cause = format!(
+            "it was changed after the run, and is left as it is; the original is kept as {kept}"
+        );
+        Error::new("restore", path, ErrorKind::Changed, cause)
+    };
+    let (content, now) = match read_whole(spot) {
+        // A link, or more than is ever edited: no run and no undoing makes such a thing.
+        Err(e) if matches!(e.kind(), ErrorKind::NotRegular | ErrorKind::TooLarge) => {
+            return Err(theirs());
+        }
+        read => read?,
+    };
     let found = sha256_hex(&content);
     let is_torn = || {
         let original = saved_content(run, saved, before);
         original.is_ok_and(|original| is_torn(run, &open.step, &content, &original))
     };
     if !is_known(&content) && !is_torn() {
-        let cause = format!(
-            "it was changed after the run, and is left as it is; the original is kept as {}",
-            run.dir()?.shown(saved)
-        );
-        return Err(Error::new("restore", path, ErrorKind::Changed, cause));
+        return Err(theirs());
     }
     if found != *before || !now.restores(attributes) {
         let original = saved_content(run, saved, before)?;
@@ -283,12 +250,13 @@ fn undo_name(
     root: &RootMut,
     run: &Run,
     open: &Open,
+    key: &str,
     name: &NameUndo,
     left: Option<&Standing>,
 ) -> Result<()> {
-    let temporary = format!(".guestprep-{}-{}", run.header.id, open.step);
+    let temporary = run.temporary(&open.step);
     in_directory(root, run, open, &name.path, |spot| {
-        name::undo(spot, &run.dir()?, &temporary, name, left)
+        name::undo(spot, &run.dir()?, key, &temporary, name, left)
     })
 }
 

@@ -147,9 +147,16 @@ impl JsonSchema for ByteString {
 }
 
 /// An absolute path inside a guest, as the guest itself would name it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct GuestPath(ByteString);
+
+impl<'de> Deserialize<'de> for GuestPath {
+    /// As [`GuestPath::new`]: who wrote it may have been anybody.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ByteString::deserialize(deserializer).map(|bytes| Self::new(bytes.as_bytes()))
+    }
+}
 
 impl GuestPath {
     /// Make a path absolute and drop empty and `.` components; `..` stays, `Root` clamps it.

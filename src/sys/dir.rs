@@ -1,7 +1,8 @@
 //! A directory that is held open, and single names in it.
 //!
 //! The journal and every change to a guest go through a `Dir`: once the directory is open, a name
-//! without a slash cannot lead anywhere else, whatever happens to the path above it.
+//! without a slash cannot lead anywhere else, whatever happens to the path above it. What is no such
+//! name is refused, whoever came up with it: a journal is read out of the guest that is looked at.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -72,6 +73,7 @@ impl Dir {
     /// # Errors
     /// What the system says; a link is refused.
     pub fn open_dir(&self, name: &str) -> Result<Dir> {
+        self.see_single("open", name.as_bytes())?;
         let shown = self.shown(name);
         let flags = directory_flags() | OFlags::NOFOLLOW;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())
@@ -84,6 +86,7 @@ impl Dir {
     /// # Errors
     /// What the system says; a link is refused.
     pub fn make_dir(&self, name: &str) -> Result<Dir> {
+        self.see_single("make", name.as_bytes())?;
         match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
             Ok(()) => self.sync()?,
             Err(rustix::io::Errno::EXIST) => {}
@@ -116,6 +119,7 @@ impl Dir {
     /// # Errors
     /// What the system says.
     pub fn lstat(&self, name: &[u8]) -> Result<Option<Attributes>> {
+        self.see_single("look at", name)?;
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(Attributes::from_stat(&stat))),
             Err(rustix::io::Errno::NOENT) => Ok(None),
@@ -145,10 +149,7 @@ impl Dir {
         let shown = self.shown_bytes(name);
         match self.lstat(name)? {
             None => return Ok(None),
-            Some(seen) if seen.kind != FileKind::Regular => {
-                let cause = "it is not a regular file";
-                return Err(Error::new("open", shown, ErrorKind::NotRegular, cause));
-            }
+            Some(seen) if seen.kind != FileKind::Regular => return Err(self.not_regular(name)),
             Some(_) => {}
         }
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -171,6 +172,7 @@ impl Dir {
     }
 
     pub(super) fn create_new(&self, name: &[u8]) -> Result<File> {
+        self.see_single("create", name)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
@@ -218,6 +220,7 @@ impl Dir {
     /// # Errors
     /// What the system says.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
+        self.see_single("remove", name)?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::errno("remove", self.shown_bytes(name), e)),
@@ -229,6 +232,7 @@ impl Dir {
     /// # Errors
     /// What the system says.
     pub fn remove_dir(&self, name: &str) -> Result<()> {
+        self.see_single("remove", name.as_bytes())?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::errno("remove", self.shown(name), e)),
@@ -244,10 +248,28 @@ impl Dir {
     }
 
     pub(super) fn open_lock_file(&self, name: &str) -> Result<File> {
+        // To open a device can be to do something with it.
+        if self.lstat(name.as_bytes())?.is_some_and(|seen| seen.kind != FileKind::Regular) {
+            return Err(self.not_regular(name.as_bytes()));
+        }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
             .map(File::from)
             .map_err(|e| Error::errno("open", self.shown(name), e))
+    }
+
+    fn not_regular(&self, name: &[u8]) -> Error {
+        let cause = "it is not a regular file";
+        Error::new("open", self.shown_bytes(name), ErrorKind::NotRegular, cause)
+    }
+
+    /// See that a name is one: with a slash, or as `..`, it would lead out of the directory.
+    pub(super) fn see_single(&self, operation: &'static str, name: &[u8]) -> Result<()> {
+        if !name.contains(&b'/') && ![&b""[..], b".", b".."].contains(&name) {
+            return Ok(());
+        }
+        let cause = "it is no name in this directory";
+        Err(Error::new(operation, self.shown_bytes(name), ErrorKind::Refused, cause))
     }
 
     pub(super) fn shown_bytes(&self, name: &[u8]) -> String {

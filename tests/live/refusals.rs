@@ -18,10 +18,33 @@ fn a_clone_is_not_rolled_back() {
         live.guestprep(&["rollback", "--yes"]).exits(2).says("i-source").says("clone");
         live.guestprep(&["runs"]).exits(0).says("prepared");
         assert_same(&before, &live.state(), "a refused rollback changed the clone");
-        fs::remove_file(live.at("/var/lib/cloud/data/instance-id")).expect("an id");
-        live.guestprep(&["rollback", "--yes"]).exits(2).says("not known");
         fs::write(live.at("/var/lib/cloud/data/instance-id"), "i-source\n").expect("an id");
         live.guestprep(&["rollback", "--yes"]).exits(0);
+    });
+}
+
+#[test]
+fn what_may_be_a_clone_is_rolled_back_by_who_knows_alone() {
+    alone(&[], |live| {
+        live.nameless();
+        live.data();
+        let original = live.fstab();
+        let args = ["capture", "--", "sh", "-c", "kill -9 $PPID"];
+        live.guestprep(&args).exits(137);
+        live.boots_anew();
+        let before = live.state();
+        for command in ["audit", "runs", "plan"] {
+            let done = live.guestprep(&[command]);
+            assert!(
+                done.err.contains("a capture that was killed, and is left as it is"),
+                "{done:?}"
+            );
+            assert_same(&before, &live.state(), "a clone was put back to what its source was");
+        }
+        let done = live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert!(done.err.contains("neither a DMI product UUID nor an instance id"), "{done:?}");
+        assert_eq!(live.fstab(), original);
+        assert!(live.mounts().contains("mount /data/ of "), "{}", live.mounts());
     });
 }
 
@@ -157,4 +180,41 @@ fn fill(path: &str) {
             size /= 2;
         }
     }
+}
+
+/// Every disk would be a data disk where none is the system's.
+#[test]
+fn a_root_that_is_no_mount_point_is_not_judged_without_a_word() {
+    alone(&[], |live| {
+        live.data();
+        live.bring("chroot");
+        let chroot = live.at("/srv/chroot");
+        fs::create_dir_all(&chroot).expect("a directory");
+        for name in ["bin", "boot", "etc", "lib", "lib64", "sbin", "var"] {
+            if fs::symlink_metadata(live.at(name)).is_ok() {
+                run(&["cp", "-a", &live.at(name), &chroot]);
+            }
+        }
+        for name in ["dev", "opt", "proc", "run", "sys", "usr"] {
+            let to = format!("{chroot}/{name}");
+            fs::create_dir(&to).expect("a directory");
+            run(&["mount", "--bind", &live.at(name), &to]);
+        }
+        let fstab = format!("{chroot}/etc/fstab");
+        let text = live.fstab() + &format!("UUID={} /home ext4 defaults 0 2\n", live.uuid);
+        fs::write(&fstab, &text).expect("fstab");
+        let guestprep =
+            |args: &[&str]| live.chroot(&[&["chroot", "/srv/chroot", GUESTPREP], args].concat());
+        let check = ["--check", "fstab-data-disk"];
+        guestprep(&[&["audit"], &check[..]].concat()).exits(3).says("/ is no mount point");
+        guestprep(&["disks"]).exits(3).says("--system-disk");
+        let before = live.mounts();
+        guestprep(&[&["prepare", "--yes"], &check[..]].concat());
+        assert_eq!(fs::read_to_string(&fstab).expect("fstab"), text, "nothing is parked");
+        assert_eq!(live.mounts(), before, "nothing is unmounted");
+        // With the word, the system's line stays and the data disk's is found.
+        let system = format!("UUID={}", live.uuid);
+        let told = guestprep(&[&["audit", "--system-disk", &system], &check[..]].concat()).exits(1);
+        assert!(told.out.contains("/data") && !told.out.contains("/home"), "{}", told.out);
+    });
 }
