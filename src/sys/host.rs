@@ -109,35 +109,6 @@ pub fn list_named(directory: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Write a file that the operator named, whole or not at all.
-///
-/// # Errors
-/// What the system says.
-pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
-    super::named::write_streamed(Some(path), |out| out.write_all(content))
-}
-
-/// As [`write_named`], a file that everybody may read, whatever the umask.
-///
-/// # Errors
-/// What the system says.
-pub fn write_published(path: &Path, content: &[u8]) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))
-    });
-    // What a reader sees is whole; that it survives a crash of the machine is not needed.
-    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        fail(&e)
-    })
-}
-
 /// Listen on a unix socket at a path, in the place of a daemon that was killed. Root may connect,
 /// and the group where one is given.
 ///
@@ -201,35 +172,6 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
         }
         done => done.map_err(|e| Error::errno("make", to.display(), e)),
     }
-}
-
-/// Write a file that the operator named and that nobody else may read, whole or not at all.
-///
-/// # Errors
-/// What the system says, and a name that is taken by anything but a file.
-pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
-    if path.exists() && !path.is_file() {
-        let cause = "it is no regular file";
-        return Err(Error::new("write", path.display(), ErrorKind::NotRegular, cause));
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(|e| fail(&e))
-        .and_then(|mut file| {
-            let written = file.write_all(content).and_then(|()| file.sync_all());
-            written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-                let _ = std::fs::remove_file(&temporary);
-                fail(&e)
-            })
-        })
 }
 
 /// Write to standard output. A reader that has gone away is no error.
