@@ -61,6 +61,7 @@ fn run_of(machine: Machine, root: &str, boot: Option<&str>) -> Header {
         cloud_id: machine.1.map(str::to_owned),
         boot_id: boot.map(str::to_owned),
         ends: None,
+        image: None,
         plan: Plan {
             schema: Plan::SCHEMA.to_owned(),
             profile: "clone".to_owned(),

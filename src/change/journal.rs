@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clone::Carried;
 use super::step::{After, Undo};
+use crate::guest::ChangedFile;
 use crate::model::Plan;
 use crate::sys::Erased;
 
@@ -40,6 +41,9 @@ pub struct Header {
     /// When it is to be rolled back by itself, in seconds since 1970; never where nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<u64>,
+    /// Of a disk image: the file that is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ChangedFile>,
     /// What was to be done.
     pub plan: Plan,
     /// What was under the lines that it parks and the units that it masks: for a clone.

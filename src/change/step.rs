@@ -34,8 +34,6 @@ pub enum Undo {
         before: String,
         /// SHA-256 after the step.
         after: String,
-        /// Whether the content is to be written into the file that is there.
-        in_place: bool,
         /// The directory's times before the step.
         directory: (Time, Time),
     },
@@ -113,7 +111,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
     match &step.action {
         Action::EditFile { result_sha256, .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
-            save_file(guest, run, step, spot, result_sha256.clone())
+            save_file(run, step, spot, result_sha256.clone())
         }
         Action::SetFlags { .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
@@ -143,7 +141,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
                 let after = Standing::File { sha256: after };
                 return Ok(Undo::Name(name::save(&spot, run, &step.id, after)?));
             }
-            save_file(guest, run, step, spot, after)
+            save_file(run, step, spot, after)
         }
         Action::MakeDir => {
             let spot = root.spot(required_path(step)?)?;
@@ -184,7 +182,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
     }
 }
 
-fn save_file(guest: &Guest, run: &Dir, step: &Step, spot: Spot, after: String) -> Result<Undo> {
+fn save_file(run: &Dir, step: &Step, spot: Spot, after: String) -> Result<Undo> {
     let (content, attributes) = read_whole(&spot)?;
     let before = sha256_hex(&content);
     if step.expects.sha256.as_deref() != Some(before.as_str()) {
@@ -193,14 +191,7 @@ fn save_file(guest: &Guest, run: &Dir, step: &Step, spot: Spot, after: String) -
     let saved = name::saved(&step.id);
     run.remove(saved.as_bytes())?;
     run.write_new(&saved, &content)?;
-    Ok(Undo::File {
-        in_place: attributes.links > 1 || is_mount_point(guest, &spot.path),
-        directory: spot.dir.times()?,
-        path: spot.path,
-        attributes,
-        before,
-        after,
-    })
+    Ok(Undo::File { directory: spot.dir.times()?, path: spot.path, attributes, before, after })
 }
 
 /// By what the original of the name at an index of a command's is saved.
@@ -434,8 +425,4 @@ fn required_path(step: &Step) -> Result<&GuestPath> {
 pub fn moved(path: &GuestPath) -> Error {
     let cause = "it is not what the plan was made for; make the plan again";
     Error::new("edit", path, ErrorKind::Changed, cause)
-}
-
-fn is_mount_point(guest: &Guest, path: &GuestPath) -> bool {
-    guest.mounts().is_ok_and(|mounts| mounts.own.at(path.as_bytes()).is_some())
 }

@@ -205,6 +205,7 @@ impl Store {
             cloud_id: guest.cloud_id(),
             boot_id: guest.boot_id().ok().flatten(),
             ends: self.ends,
+            image: guest.changed_file()?,
             plan: plan.clone(),
             carried: super::clone::carried(guest, plan),
         };

@@ -191,18 +191,27 @@ fn undo_file(spot: &Spot, run: &Run, open: &Open) -> Result<()> {
     let (saved, temporary) = (&name::saved(&open.step), &run.temporary(&open.step));
     let is_known = |content: &[u8]| [before, after].contains(&&sha256_hex(content));
     spot.settle(temporary, is_known)?;
-    let (content, now) = read_whole(spot)?;
+    let kept = run.dir()?.shown(saved);
+    let theirs = || {
+        let cause = format!(
+            "it was changed after the run, and is left as it is; the original is kept as {kept}"
+        );
+        Error::new("restore", path, ErrorKind::Changed, cause)
+    };
+    let (content, now) = match read_whole(spot) {
+        // A link, or more than is ever edited: no run and no undoing makes such a thing.
+        Err(e) if matches!(e.kind(), ErrorKind::NotRegular | ErrorKind::TooLarge) => {
+            return Err(theirs());
+        }
+        read => read?,
+    };
     let found = sha256_hex(&content);
     let is_torn = || {
         let original = saved_content(run, saved, before);
         original.is_ok_and(|original| is_torn(run, &open.step, &content, &original))
     };
     if !is_known(&content) && !is_torn() {
-        let cause = format!(
-            "it was changed after the run, and is left as it is; the original is kept as {}",
-            run.dir()?.shown(saved)
-        );
-        return Err(Error::new("restore", path, ErrorKind::Changed, cause));
+        return Err(theirs());
     }
     if found != *before || !now.restores(attributes) {
         let original = saved_content(run, saved, before)?;

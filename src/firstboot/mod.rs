@@ -222,7 +222,7 @@ impl Clone<'_> {
                 self.store.discard(&prepared.run)?;
                 Ok(Ok(()))
             }
-            Err(Failure { error, left, run }) if left.is_empty() => {
+            Err(Failure { error, left, run, .. }) if left.is_empty() => {
                 let runs = self.store.runs()?;
                 let failed = run.and_then(|id| runs.iter().find(|known| known.header.id == id));
                 failed.map(|run| self.store.discard(run)).transpose()?;

@@ -67,7 +67,7 @@ pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use ending::Ending;
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
-pub use image::{Access, Image, Reader, Seen};
+pub use image::{Access, ChangedFile, Image, Reader, Seen};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
@@ -76,7 +76,7 @@ pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, L
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mode::Mode;
 pub use mounts::{Mounts, OtherNamespace};
-pub use network::{Card, Client, Connection, Dialect, Managers, Network};
+pub use network::{Addressing, Card, Client, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use people::Person;
@@ -169,7 +169,7 @@ struct Facts {
     metadata: Kept<Fact<Option<crate::sys::Metadata>>>,
     resolver: Kept<Fact<Resolver>>,
     selinux: Kept<Fact<Option<Selinux>>>,
-    sshd: Kept<Fact<Option<Sshd>>>,
+    sshd: sshd::Known,
     cloud_init: Kept<Fact<Option<cloud_init::CloudInit>>>,
     leftovers: leftovers::Known,
     dpkg: Kept<Fact<Option<packages::Dpkg>>>,

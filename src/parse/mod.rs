@@ -51,6 +51,7 @@ pub mod shell;
 pub mod size;
 pub mod source;
 pub mod sshd_config;
+pub mod sshd_program;
 pub mod sudoers;
 pub mod superblock;
 pub mod swaps;

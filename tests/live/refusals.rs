@@ -258,3 +258,40 @@ fn fill(path: &str) {
         }
     }
 }
+
+/// Every disk would be a data disk where none is the system's.
+#[test]
+fn a_root_that_is_no_mount_point_is_not_judged_without_a_word() {
+    alone(&[], |live| {
+        live.data();
+        live.bring("chroot");
+        let chroot = live.at("/srv/chroot");
+        fs::create_dir_all(&chroot).expect("a directory");
+        for name in ["bin", "boot", "etc", "lib", "lib64", "sbin", "var"] {
+            if fs::symlink_metadata(live.at(name)).is_ok() {
+                run(&["cp", "-a", &live.at(name), &chroot]);
+            }
+        }
+        for name in ["dev", "opt", "proc", "run", "sys", "usr"] {
+            let to = format!("{chroot}/{name}");
+            fs::create_dir(&to).expect("a directory");
+            run(&["mount", "--bind", &live.at(name), &to]);
+        }
+        let fstab = format!("{chroot}/etc/fstab");
+        let text = live.fstab() + &format!("UUID={} /home ext4 defaults 0 2\n", live.uuid);
+        fs::write(&fstab, &text).expect("fstab");
+        let guestprep =
+            |args: &[&str]| live.chroot(&[&["chroot", "/srv/chroot", GUESTPREP], args].concat());
+        let check = ["--check", "fstab-data-disk"];
+        guestprep(&[&["audit"], &check[..]].concat()).exits(3).says("/ is no mount point");
+        guestprep(&["disks"]).exits(3).says("--system-disk");
+        let before = live.mounts();
+        guestprep(&[&["prepare", "--yes"], &check[..]].concat());
+        assert_eq!(fs::read_to_string(&fstab).expect("fstab"), text, "nothing is parked");
+        assert_eq!(live.mounts(), before, "nothing is unmounted");
+        // With the word, the system's line stays and the data disk's is found.
+        let system = format!("UUID={}", live.uuid);
+        let told = guestprep(&[&["audit", "--system-disk", &system], &check[..]].concat()).exits(1);
+        assert!(told.out.contains("/data") && !told.out.contains("/home"), "{}", told.out);
+    });
+}
