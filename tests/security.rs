@@ -154,3 +154,55 @@ fn a_state_directory_that_others_may_write_is_not_trusted() {
     let prepared = prepare(&fixture.root, Some(&readable));
     assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
 }
+
+/// What moves a terminal's cursor (CSI, as one character of C1) and what turns the text that follows.
+const HOSTILE: &str = "\u{9b}2J\u{202e}";
+
+#[track_caller]
+fn is_seen_escaped(output: &Output) {
+    for bytes in [&output.stdout, &output.stderr] {
+        let text = String::from_utf8_lossy(bytes);
+        let is_raw = |c: char| c.is_control() && !['\n', '\t'].contains(&c) || c == '\u{202e}';
+        assert!(!text.contains(is_raw), "{text:?}");
+    }
+    let all = [&output.stdout[..], &output.stderr].concat();
+    assert!(String::from_utf8_lossy(&all).contains("\\u{202e}"), "{output:?}");
+}
+
+#[test]
+fn what_a_guest_says_reaches_no_terminal_raw() {
+    let fixture = a_guest_to_change();
+    let root = fixture.root.to_str().unwrap();
+    let guestprep = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_guestprep")).args(arguments).output().unwrap()
+    };
+    let fstab = fixture.root.join("etc/fstab");
+    let line = format!("/dev/vdb1 /data{HOSTILE} ext4 defaults 0 2\n");
+    fs::write(&fstab, fs::read_to_string(&fstab).unwrap() + &line).unwrap();
+    is_seen_escaped(&guestprep(&["plan", "--root", root]));
+
+    let env = format!("root/{HOSTILE}.env");
+    fs::write(fixture.root.join(env), "DB_PASSWORD=cAnArY-9f8e7d6c5b\n").unwrap();
+    is_seen_escaped(&guestprep(&["scan", "--root", root]));
+
+    fs::write(fixture.root.join("etc/hostname"), format!("web\u{1b}[2J{HOSTILE}\n")).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let report = temp.path().join("report.json");
+    let report = report.to_str().unwrap();
+    guestprep(&["audit", "--root", root, "--format", "json", "-o", report]);
+    is_seen_escaped(&guestprep(&["verify", report]));
+
+    is_seen_escaped(&guestprep(&["audit", "--root", &format!("/no/such/{HOSTILE}")]));
+
+    if !rustix::process::geteuid().is_root() {
+        println!("left out: what a planted record of a run says: only root prepares");
+        return;
+    }
+    is_seen_escaped(&prepare(&fixture.root, None));
+    let runs = fixture.root.join("var/lib/guestprep/runs");
+    let run = fs::read_dir(runs).unwrap().next().unwrap().unwrap().path().join("run.json");
+    let mut header: serde_json::Value = serde_json::from_slice(&fs::read(&run).unwrap()).unwrap();
+    header["plan"]["steps"][0]["summary"] = format!("\u{1b}]0;title\u{7}{HOSTILE}").into();
+    fs::write(&run, header.to_string()).unwrap();
+    is_seen_escaped(&guestprep(&["runs", "--root", root]));
+}
