@@ -206,7 +206,9 @@ impl Store {
             root: root_of(guest),
             dmi_uuid: guest.dmi_uuid(),
             cloud_id: guest.cloud_id(),
+            boot_id: guest.boot_id().ok().flatten(),
             ends: self.ends,
+            image: guest.changed_file()?,
             plan: plan.clone(),
             carried: super::clone::carried(guest, plan),
         };

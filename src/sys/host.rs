@@ -241,7 +241,8 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// Run the operator's own command with its environment and its terminal, to its end. A signal that
-/// comes meanwhile is handed on to it. The exit code is 128 + N when signal N ended it.
+/// comes meanwhile is handed on to it. The exit code is 128 + N when signal N ended it, or came
+/// before it was started: it is not started then, which is said.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -250,6 +251,11 @@ pub fn run_in_foreground(argv: &[OsString], signal: &dyn Fn() -> usize) -> Resul
         return Err(Error::new("run", "", ErrorKind::Other, "there is no command"));
     };
     let fail = |e: &std::io::Error| Error::io("run", program.display(), e);
+    let before = signal();
+    if before != 0 {
+        say(&format!("{} was not run: signal {before} came before", program.display()));
+        return Ok(128 + i32::try_from(before).unwrap_or(0));
+    }
     let mut command = Command::new(program);
     let mut child = spawn(command.args(arguments)).map_err(|e| fail(&e))?;
     let mut handed_on = 0;

@@ -19,6 +19,7 @@ mod dir;
 mod entries;
 mod error;
 mod exchange;
+mod file_id;
 mod files;
 mod host;
 mod image;
@@ -41,6 +42,7 @@ pub mod trace;
 mod walk;
 pub mod watch;
 pub mod write;
+mod xattrs;
 
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
@@ -52,6 +54,7 @@ pub use contents::{FirstNames, OpenFile, Piece, Reads, Tally, Wanted};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
+pub use file_id::{FileId, file_id, remove_made};
 pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, be_nice, exists, is_root, is_terminal_err, is_terminal_in,
@@ -77,3 +80,4 @@ pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
 pub use sweep::{Census, Erased, Held, Reach, held};
 pub use walk::{Answer, Filesystem};
+pub use xattrs::Xattrs;

@@ -32,6 +32,7 @@ mod program;
 mod shell;
 mod three_ways;
 mod untouched;
+mod which;
 
 /// EL 7 has Linux 3.10, older than copy_file_range, openat2 and statx.
 #[test]

@@ -161,6 +161,7 @@ fn disk(place: &Place) -> String {
         Place::Data { disk, .. } => format!("on data disk {disk}"),
         Place::Missing => "which is on no disk".to_owned(),
         Place::Untold(why) => format!("on a disk that is not known ({why})"),
+        Place::Closed { volume, .. } => format!("in {volume}, which boot does not open"),
         Place::System { .. } | Place::Serial { .. } | Place::Inside(_) | Place::NoDevice => {
             "on the system disk".to_owned()
         }
