@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal};
 
 use super::runner::spawn;
 use super::{Error, ErrorKind, Result};
+use crate::model::visible;
 
 /// Whether the process may change a guest at all.
 pub fn is_root() -> bool {
@@ -188,21 +189,21 @@ pub fn print(content: &[u8]) -> Result<()> {
     }
 }
 
-/// Say a line on standard error. Where it cannot be said it is lost: `eprintln!` would panic, and
+/// Say a line on standard error, with what hides in it made [`visible`]. Where it cannot be said it is lost: `eprintln!` would panic, and
 /// a log on a full disk, or a reader that has gone away, must not end a run between two steps.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "guestprep: {line}");
+    let _ = writeln!(std::io::stderr().lock(), "guestprep: {}", visible(line));
 }
 
 /// As [`say`], on standard output: what a command did, after it did it.
 pub fn tell(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", visible(line));
 }
 
 /// Ask a person a question that is answered with yes or no; no is the default.
 pub fn ask(question: &str) -> bool {
     let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "{question} [y/N] ");
+    let _ = write!(stderr, "{} [y/N] ", visible(question));
     let _ = stderr.flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);

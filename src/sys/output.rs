@@ -91,28 +91,28 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     written.map_err(|e| Error::io("write", path.display(), &e))
 }
 
-/// A device, a FIFO or what a process has open: what is written to, because it cannot be replaced.
-/// `None` for a file, a link to one, and a name that is not there.
-fn open_unreplaceable(path: &Path) -> io::Result<Option<File>> {
-    let kind = match std::fs::symlink_metadata(path) {
-        Ok(about) => about.file_type(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let mut options = File::options();
-    options.write(true);
-    if kind.is_symlink() {
+/// Whether what is written takes the place of what has the name, in its directory. A device, a FIFO
+/// and what a process has open are written to.
+pub(super) fn is_replaced(path: &Path) -> bool {
+    let Ok(about) = std::fs::symlink_metadata(path) else { return true };
+    if about.is_symlink() {
         // Elsewhere whoever may write the directory says where a link leads.
-        if !path.parent().is_some_and(|parent| OPEN_FILES.iter().any(|dir| parent == *dir)) {
-            return Ok(None);
-        }
-        return options.truncate(true).open(path).map(Some);
+        return !path.parent().is_some_and(|parent| OPEN_FILES.iter().any(|dir| parent == *dir));
     }
-    if kind.is_file() {
+    about.is_file()
+}
+
+fn open_unreplaceable(path: &Path) -> io::Result<Option<File>> {
+    if is_replaced(path) {
         return Ok(None);
     }
+    let mut options = File::options();
+    options.write(true);
+    if path.is_symlink() {
+        return options.truncate(true).open(path).map(Some);
+    }
     let file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)?;
-    // Another name may have been put in its place since.
+    // A file may have been put in its place since.
     let is_file = file.metadata()?.is_file();
     Ok(if is_file { None } else { Some(file) })
 }

@@ -122,7 +122,7 @@ fn a_full_state_directory_loses_nothing() {
     alone(&[], |live| {
         live.data();
         fs::create_dir(live.at("/run/state")).expect("a directory");
-        run(&["mount", "-t", "tmpfs", "-o", "size=64k", "state", &live.at("/run/state")]);
+        run(&["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "state", &live.at("/run/state")]);
         fill(&live.at("/run/state/full"));
         let before = live.state();
         let args = ["prepare", "--yes", "--state-dir", "/run/state"];
