@@ -15,6 +15,7 @@ use guestprep::change::{
 use guestprep::guest::{Guest, Starts};
 use guestprep::model::{CheckId, Edit, GuestPath, LineChange, Plan, Policy};
 use proptest::prelude::*;
+use rustix::fs::{XattrFlags, lsetxattr};
 
 /// A tree with files, links and a directory to work in.
 fn tree() -> tempfile::TempDir {
@@ -37,6 +38,15 @@ fn tree() -> tempfile::TempDir {
     }
     symlink("plain", etc.join("link")).expect("a link");
     symlink("/opt/gone", etc.join("dangling")).expect("a link");
+    for (name, attribute) in [
+        ("plain", &b"user.\xff"[..]),
+        ("no-end", b"trusted.a\\x41"),
+        ("link", b"trusted.\xfe"),
+        ("dangling", b"security.note"),
+    ] {
+        // Where the filesystem or this user cannot, there is less to lose.
+        let _ = lsetxattr(etc.join(name), attribute, b"kept", XattrFlags::empty());
+    }
     dir
 }
 
@@ -237,6 +247,50 @@ fn what_somebody_changed_after_the_run_is_left_alone() {
     assert_eq!(steps, ["s3", "s2", "s1"], "{result:?}");
     assert_eq!(fs::read(etc.join("new.d/one")).unwrap(), b"theirs");
     assert_eq!(fs::read(etc.join("link")).unwrap(), b"theirs");
+}
+
+/// The first journals have attributes as an object, with names that stand as they are, none of
+/// links, and a field that nobody reads.
+#[test]
+fn a_journal_of_the_first_form_is_rolled_back() {
+    let dir = tree();
+    let root = dir.path().join("root");
+    let link = root.join("etc/dangling");
+    fs::remove_file(&link).unwrap();
+    symlink("/opt/gone", &link).unwrap();
+    let (name, flags) = ("user.a\\x41", XattrFlags::empty());
+    let has_attributes = lsetxattr(root.join("etc/dos"), name, b"kept\xff", flags).is_ok();
+    let before = digest::of_tree(&root);
+    let (original, change) = (LINES[0].into(), LineChange::Park);
+    let edits = [
+        Edit::Line { path: "/etc/dos".into(), line: 1, original, change },
+        Edit::Remove { path: "/etc/dangling".into() },
+    ];
+    let (_, store) = prepare(dir.path(), &edits).expect("a plan");
+    let run = store.runs().expect("runs").pop().expect("a run").header.id;
+    let journal = dir.path().join("state/runs").join(run).join("journal");
+    let (mut text, mut files) = (String::new(), 0);
+    for line in fs::read_to_string(&journal).unwrap().lines().filter(|line| !line.is_empty()) {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        if record["how"]["undo"] == "file" {
+            record["how"]["in_place"] = false.into();
+            record["how"]["attributes"]["xattrs"] = match has_attributes {
+                true => serde_json::json!({ name: "kept\\xff" }),
+                false => serde_json::json!({}),
+            };
+            files += 1;
+        }
+        if let Some(link) = record.pointer_mut("/how/before/link/attributes") {
+            link.as_object_mut().unwrap().remove("xattrs");
+            files += 1;
+        }
+        text.push_str(&format!("{record}\n"));
+    }
+    assert_eq!(files, 2, "{text}");
+    fs::write(&journal, text).unwrap();
+    roll_all_back(dir.path(), &store);
+    let left = digest::differences(&before, &digest::of_tree(&root));
+    assert!(left.is_empty(), "{left:#?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A clone is told from its source by what the firmware and cloud-init call the machine, and by
-//! nothing else.
+//! A clone is told from its source by what the firmware and cloud-init call the machine; where neither
+//! names it, what goes on in the boot of the run is the source.
 
 #![allow(clippy::disallowed_methods)] // A test is not the product: it may look at the host.
 
@@ -12,12 +12,16 @@ use guestprep::model::{Plan, PlanGuest, Policy};
 
 const ZEROS: &str = "00000000-0000-0000-0000-000000000000";
 
+/// The boot of a run, and a later one.
+const FIRST: &str = "16b983b3-ac49-4952-bfed-f957edea288c";
+const LATER: &str = "5d0c5d1c-6a0a-4bd5-8b5e-0f1f7a4f6e55";
+
 /// A machine: its DMI product UUID, its instance id, and whether cloud-init has asked at this boot.
 #[derive(Clone, Copy)]
 struct Machine(Option<&'static str>, Option<&'static str>, bool);
 
 impl Machine {
-    fn guest(self, at: &Path) -> Guest {
+    fn guest(self, at: &Path, boot: &str) -> Guest {
         let (root, kernel) = (at.join("root"), at.join("kernel"));
         let put = |path: std::path::PathBuf, text: &str| {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -27,6 +31,7 @@ impl Machine {
             fs::create_dir_all(kernel.join(directory)).unwrap();
         }
         fs::create_dir_all(&root).unwrap();
+        put(kernel.join("proc/sys/kernel/random/boot_id"), &format!("{boot}\n"));
         if let Some(uuid) = self.0 {
             // The kernel prints it in upper case on some releases.
             put(
@@ -44,7 +49,7 @@ impl Machine {
     }
 }
 
-fn run_of(machine: Machine, root: &str) -> Header {
+fn run_of(machine: Machine, root: &str, boot: Option<&str>) -> Header {
     Header {
         schema: Header::SCHEMA.to_owned(),
         id: "20260101T000000Z-1".to_owned(),
@@ -54,7 +59,9 @@ fn run_of(machine: Machine, root: &str) -> Header {
         root: root.to_owned(),
         dmi_uuid: machine.0.map(str::to_owned),
         cloud_id: machine.1.map(str::to_owned),
+        boot_id: boot.map(str::to_owned),
         ends: None,
+        image: None,
         plan: Plan {
             schema: Plan::SCHEMA.to_owned(),
             profile: "clone".to_owned(),
@@ -70,14 +77,20 @@ fn run_of(machine: Machine, root: &str) -> Header {
 enum Told {
     Own,
     Source,
+    Elsewhere,
     Untold,
 }
 
-fn told(theirs: Machine, ours: Machine, root: &str) -> Told {
+fn told(theirs: Machine, ours: Machine, boot: &str) -> Told {
     let dir = tempfile::tempdir().unwrap();
-    match kin(&ours.guest(dir.path()), &run_of(theirs, root)) {
+    let run = run_of(theirs, "/", Some(FIRST));
+    match kin(&ours.guest(dir.path(), boot), &run) {
         Kin::Own => Told::Own,
-        Kin::Source => Told::Source,
+        Kin::Source { theirs, ours } => {
+            assert!(theirs != ours && !theirs.is_empty() && !ours.is_empty());
+            Told::Source
+        }
+        Kin::Elsewhere => Told::Elsewhere,
         Kin::Untold(why) => {
             assert!(why.contains("20260101T000000Z-1"), "{why}");
             Told::Untold
@@ -112,16 +125,46 @@ fn what_tells_a_clone_from_its_source() {
         (Machine(a, none, false), Machine(none, x, true), Told::Untold),
     ] {
         let shown = format!("{:?} {:?} on {:?} {:?}", theirs.0, theirs.1, ours.0, ours.1);
-        assert_eq!(told(theirs, ours, "/"), wanted, "{shown}");
+        assert_eq!(told(theirs, ours, LATER), wanted, "{shown}");
+        // In the same boot what names do not tell is told.
+        let in_boot = match wanted {
+            Told::Untold if !is_contrary(theirs, ours) => Told::Own,
+            told => told,
+        };
+        assert_eq!(told(theirs, ours, FIRST), in_boot, "{shown}, in the same boot");
     }
 }
 
+/// One machine that goes by two instance ids.
+fn is_contrary(theirs: Machine, ours: Machine) -> bool {
+    theirs.0 == ours.0
+        && theirs.0 != Some(ZEROS)
+        && theirs.1.is_some()
+        && theirs.1 != ours.1
+        && ours.1.is_some()
+}
+
 #[test]
-fn a_run_on_another_tree_tells_nothing() {
-    let machine = Machine(Some("aaaa"), None, false);
-    assert_eq!(told(machine, machine, "/mnt/disk"), Told::Untold);
-    assert_eq!(
-        told(Machine(None, None, false), Machine(Some("b"), None, false), "/mnt"),
-        Told::Untold
-    );
+fn a_run_of_an_earlier_version_names_no_boot() {
+    let dir = tempfile::tempdir().unwrap();
+    let nameless = Machine(None, None, false);
+    let header = serde_json::to_value(run_of(nameless, "/", None)).unwrap();
+    assert_eq!(header.get("boot_id"), None);
+    let header: Header = serde_json::from_value(header).unwrap();
+    assert!(matches!(kin(&nameless.guest(dir.path(), FIRST), &header), Kin::Untold(_)));
+}
+
+#[test]
+fn a_tree_is_known_by_where_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let nameless = Machine(None, None, false);
+    let tree = Guest::tree(dir.path(), Policy::default()).unwrap();
+    assert_eq!(kin(&tree, &run_of(nameless, root, None)), Kin::Own);
+    assert_eq!(kin(&tree, &run_of(nameless, "/", None)), Kin::Elsewhere);
+    // What runs is not undone as a tree, whose names nobody can ask for.
+    assert_eq!(kin(&tree, &run_of(nameless, root, Some(FIRST))), Kin::Elsewhere);
+    let live = Machine(Some("aaaa"), None, false);
+    let guest = live.guest(&dir.path().join("live"), FIRST);
+    assert_eq!(kin(&guest, &run_of(live, "/mnt/disk", None)), Kin::Elsewhere);
 }

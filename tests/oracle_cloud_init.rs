@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use guestprep::parse::cloud_config;
+use guestprep::parse::net::cloud_init;
 use guestprep::parse::yaml_values::Value;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -22,6 +23,16 @@ logging.disable(logging.CRITICAL)
 from cloudinit import util
 for directory in sys.argv[1:]:
     print(json.dumps(util.read_conf_with_confd(directory + '/cloud.cfg'), default=str))
+";
+
+/// Prints the interfaces of every network configuration that it is given, one JSON a line.
+const NETWORK: &str = "
+import json, logging, sys, yaml
+logging.disable(logging.CRITICAL)
+from cloudinit.net.network_state import parse_net_config_data
+for text in sys.argv[1:]:
+    state = parse_net_config_data(yaml.safe_load(text)['network'])
+    print(json.dumps(list(state.iter_interfaces())))
 ";
 
 /// A Python that has cloud-init, with the library to find it in.
@@ -39,11 +50,16 @@ fn python() -> Option<(String, String)> {
 }
 
 fn merged_by_cloud_init(directories: &[String]) -> Option<Vec<serde_json::Value>> {
+    told_by_cloud_init(MERGE, directories)
+}
+
+/// What a script says of its arguments, each on a line.
+fn told_by_cloud_init(script: &str, arguments: &[String]) -> Option<Vec<serde_json::Value>> {
     let (python, library) = python()?;
     let output = Command::new(python)
         .env("PYTHONPATH", library)
-        .args(["-c", MERGE])
-        .args(directories)
+        .args(["-c", script])
+        .args(arguments)
         .output()
         .expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -135,5 +151,82 @@ fn files_are_merged_as_cloud_init_merges_them() {
     for (directory, theirs) in directories.iter().zip(theirs) {
         let shown = || fs::read_to_string(format!("{directory}/cloud.cfg.d/99-b.cfg"));
         assert_eq!(merged_by_us(Path::new(directory)), theirs, "{directory}: {:?}", shown());
+    }
+}
+
+/// An interface: its name, whether it has DHCP for IPv4, any way to an address of IPv6, and what it has fixed.
+type Interface = (String, bool, bool, Vec<String>);
+
+fn interfaces_by_us(text: &str) -> Vec<Interface> {
+    let read = cloud_init::read(text.as_bytes());
+    assert_eq!(read.errors, [], "{text}");
+    let interface = |profile: &guestprep::parse::net::Profile| {
+        let name = String::from_utf8(profile.name.clone().expect("a name")).expect("UTF-8");
+        let fixed = profile.fixed.iter().map(|fixed| fixed.address().expect("an address"));
+        let mut fixed: Vec<String> = fixed.map(|address| address.to_string()).collect();
+        fixed.sort();
+        (name, profile.dhcp == Some(true), profile.asks_v6 == Some(true), fixed)
+    };
+    let mut found: Vec<Interface> = read.profiles.iter().map(interface).collect();
+    found.sort();
+    found
+}
+
+fn interfaces_by_cloud_init(state: &serde_json::Value) -> Vec<Interface> {
+    let interface = |interface: &serde_json::Value| {
+        let subnets = interface["subnets"].as_array().expect("subnets");
+        let asks = |words: &[&str]| {
+            subnets.iter().any(|s| words.contains(&s["type"].as_str().expect("a type")))
+        };
+        let fixed = subnets.iter().filter_map(|s| Some(s["address"].as_str()?.to_owned()));
+        let mut fixed: Vec<String> = fixed.collect();
+        fixed.sort();
+        let v6 = ["dhcp6", "ipv6_slaac", "ipv6_dhcpv6-stateful", "ipv6_dhcpv6-stateless"];
+        let name = interface["name"].as_str().expect("a name").to_owned();
+        let asks_v6 = asks(&v6) || interface["accept-ra"] == true;
+        (name, asks(&["dhcp", "dhcp4"]), asks_v6, fixed)
+    };
+    let mut found: Vec<Interface> =
+        state.as_array().expect("a list").iter().map(interface).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_network_configuration_is_read_as_cloud_init_reads_it() {
+    if python().is_none() {
+        println!("left out: cloud-init as the oracle: there is no Python that has it");
+        return;
+    }
+    let physical = "type: physical, name: eth0, mac_address: '00:16:3e:01:02:03'";
+    let mut texts: Vec<String> = Vec::new();
+    for subnet in [
+        "{type: dhcp}",
+        "{type: dhcp4}, {type: ipv6_slaac}",
+        "{type: dhcp6}",
+        "{type: ipv6_dhcpv6-stateful}",
+        "{type: manual}",
+        "{type: static, address: 172.16.10.5/20}, {type: static6, address: '2001:db8::5/64'}",
+        "",
+    ] {
+        texts.push(format!(
+            "network: {{version: 1, config: [{{{physical}, subnets: [{subnet}]}}, \
+             {{type: vlan, name: eth0.7, vlan_link: eth0, vlan_id: 7, subnets: [{{type: dhcp}}]}}, \
+             {{type: nameserver, address: 100.100.2.136}}]}}"
+        ));
+    }
+    for definition in [
+        "",
+        "dhcp4: true",
+        "dhcp4: no, dhcp6: yes",
+        "accept-ra: true",
+        "addresses: [172.16.10.5/20, '2001:db8::5/64']",
+    ] {
+        texts.push(format!("network: {{version: 2, ethernets: {{eth0: {{{definition}}}}}}}"));
+    }
+    let theirs = told_by_cloud_init(NETWORK, &texts).expect("an oracle");
+    assert_eq!(theirs.len(), texts.len());
+    for (text, theirs) in texts.iter().zip(&theirs) {
+        assert_eq!(interfaces_by_us(text), interfaces_by_cloud_init(theirs), "{text}");
     }
 }

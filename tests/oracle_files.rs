@@ -24,7 +24,10 @@ use common::own_mounts::in_own_mounts;
 use guestprep::guest::Guest;
 use guestprep::model::Policy;
 use guestprep::parse::resolv_conf::{ResolvConf, is_single_request_reopen};
-use guestprep::parse::sshd_config::{KEYWORDS, SWITCHES};
+use guestprep::parse::sshd_config::{
+    GLOBALS, KEYWORDS, OF_SOME, SWITCHES, SshdConfig, Taken, is_global, is_of_some, refused, takes,
+};
+use guestprep::parse::sshd_program::SshdProgram;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -140,7 +143,8 @@ fn options_are_those_that_glibc_reads() {
     });
 }
 
-/// Of the keywords that are taken to be known, OpenSSH 9.2 refuses those of later releases and of Red Hat.
+/// Of the keywords that are taken to be known, OpenSSH 9.2 refuses those of later releases and of Red Hat: those that are
+/// not in its program.
 #[test]
 fn keywords_are_those_that_sshd_takes() {
     let sshd = Path::new("/usr/sbin/sshd");
@@ -151,29 +155,21 @@ fn keywords_are_those_that_sshd_takes() {
         |keyword: &str| complaint(sshd, keyword, "yes").contains("Bad configuration option");
     let refused: Vec<&str> =
         KEYWORDS.iter().copied().filter(|keyword| is_refused(keyword)).collect();
-    let of_others = [
-        "authorizedkeyscommandrunas",
-        "gssapienablek5users",
-        "kerberosuniqueccache",
-        "kerberosusekuserok",
-        "pamservicename",
-        "persourcepenalties",
-        "persourcepenaltyexemptlist",
-        "refuseconnection",
-        "requiredauthentications1",
-        "requiredauthentications2",
-        "rsaminsize",
-        "showpatchlevel",
-        "sshdauthpath",
-        "sshdsessionpath",
-        "x11maxdisplays",
-    ];
-    assert!(refused.iter().all(|keyword| of_others.contains(keyword)), "{refused:?}");
+    assert!(refused.iter().all(|keyword| is_of_some(keyword)), "{refused:?}");
     assert!(is_refused("nosuchkeyword"), "sshd takes any keyword here");
     for keyword in SWITCHES {
         let refuses = |value: &str| complaint(sshd, keyword, value).contains("unsupported option");
         assert!(refuses("maybe") && refuses("2"), "{keyword} takes more than yes and no");
         assert!(!refuses("yes") && !refuses("No"), "{keyword} is no switch");
+    }
+    let program = fs::read(sshd).expect("a program");
+    let program = SshdProgram::parse(&program).expect("an sshd");
+    for keyword in OF_SOME {
+        assert_eq!(refused.contains(keyword), !program.knows(keyword), "{keyword}");
+    }
+    for keyword in GLOBALS.iter().filter(|keyword| !refused.contains(keyword)) {
+        let said = complaint(sshd, &format!("Match User git\n{keyword}"), "1");
+        assert!(said.contains("not allowed within a Match block"), "{keyword}: {said}");
     }
 }
 
@@ -185,18 +181,134 @@ fn complaint(sshd: &Path, keyword: &str, value: &str) -> String {
     String::from_utf8_lossy(&done.expect("sshd runs").stderr).into_owned()
 }
 
+/// What sshd wants before it reads its configuration to the end.
+fn with_host_key(own: &Path) {
+    let key = own.join("ssh_host_ed25519_key");
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    assert!(made.expect("ssh-keygen runs").success());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
+    fs::create_dir_all("/run/sshd").expect("the directory that sshd wants");
+}
+
+/// Names that every sshd knows, that some do, and that none does; patterns, and what only looks like a name.
+const NAMES: [(&[&str], &str); 4] = [
+    (
+        &["Ciphers"],
+        "aes128-ctr aes256-gcm@openssh.com 3des-cbc chacha20-poly1305@openssh.com aes128-ctr \
+         arcfour rijndael-cbc@lysator.liu.se AES128-ctr aes* none",
+    ),
+    (
+        &["MACs"],
+        "hmac-sha1 hmac-md5-96 umac-64@openssh.com hmac-sha2-256-etm@openssh.com hmac-sha1 \
+         hmac-ripemd160 sha2-256 umac-64 none",
+    ),
+    (
+        &["KexAlgorithms"],
+        "curve25519-sha256 sntrup761x25519-sha512 diffie-hellman-group1-sha1 ecdh-sha2-nistp256 \
+         mlkem768x25519-sha256 kex-strict-s-v00@openssh.com ext-info-s gss-gex-sha1- nistp256-sha256",
+    ),
+    (
+        &[
+            "HostKeyAlgorithms",
+            "PubkeyAcceptedAlgorithms",
+            "PubkeyAcceptedKeyTypes",
+            "CASignatureAlgorithms",
+            "HostbasedAcceptedAlgorithms",
+            "HostbasedAcceptedKeyTypes",
+        ],
+        "ssh-ed25519 ssh-rsa rsa-sha2-512 ssh-dss sk-ecdsa-sha2-nistp256@openssh.com ssh-* *nistp??? * \
+         webauthn-sk-ecdsa-sha2-nistp256@openssh.com ssh-ed25519-cert-v01@openssh.com *-cert-v01* \
+         RSA ed25519 !ssh-rsa ssh-ed25519@openssh.com ssh-x* SSH-* x509v3-ssh-rsa",
+    ),
+];
+
+/// What we say that sshd takes it starts with, and what we say that it refuses it ends at.
+#[test]
+fn algorithms_are_those_that_sshd_takes() {
+    let tools = ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"];
+    alone("algorithms_are_those_that_sshd_takes", &tools, "/etc/ssh", |own| {
+        with_host_key(own);
+        let program = fs::read("/usr/sbin/sshd").expect("a program");
+        let program = SshdProgram::parse(&program).expect("an sshd");
+        let line = prop::sample::select(NAMES.to_vec()).prop_flat_map(|(keywords, names)| {
+            let names: Vec<&str> = names.split_ascii_whitespace().collect();
+            let rare = prop::sample::select(vec!["", "no-such-name", "hmac-sha1", "ssh-rsa"]);
+            let name = prop_oneof![12 => prop::sample::select(names), 1 => rare];
+            let before = prop::sample::select(vec!["", "", "", "+", "-", "^", "\"", "Match"]);
+            let between = prop_oneof![20 => Just(","), 1 => Just(", "), 1 => Just(" ")];
+            let keyword = prop::sample::select(keywords);
+            (keyword, before, prop::collection::vec(name, 1..4), between)
+        });
+        let line = line.prop_map(|(keyword, before, names, between)| {
+            let list = names.join(between);
+            match before {
+                "Match" => format!("Match User git\n{keyword} {list}\nMatch all"),
+                "\"" => format!("{keyword} \"{list}\""),
+                _ => format!("{keyword} {before}{list}"),
+            }
+        });
+        let (taken, refused_too) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        check(400, prop::collection::vec(line, 1..3), |lines| {
+            let text = lines.join("\n");
+            let file = own.join("sshd_config");
+            fs::write(&file, &text).expect("a file");
+            let done = Command::new("/usr/sbin/sshd").arg("-t").arg("-f").arg(&file).output();
+            let done = done.expect("sshd runs");
+            let said = String::from_utf8_lossy(&done.stderr);
+            match ours(&program, &text) {
+                Some(true) => {
+                    prop_assert!(done.status.success(), "{text}: {said}");
+                    taken.set(taken.get() + 1);
+                }
+                Some(false) => {
+                    prop_assert!(!done.status.success(), "{text} is taken");
+                    refused_too.set(refused_too.get() + 1);
+                }
+                None => {}
+            }
+            Ok(())
+        });
+        let counts = (taken.get(), refused_too.get());
+        assert!(counts.0 > 50 && counts.1 > 50, "{counts:?} were compared");
+    });
+}
+
+/// Whether sshd starts with this configuration; `None` where not every release does the same.
+fn ours(program: &SshdProgram, text: &str) -> Option<bool> {
+    let config = SshdConfig::parse(text.as_bytes());
+    if !config.errors().is_empty() {
+        return Some(false);
+    }
+    let mut is_clear = true;
+    let mut is_of_all = true;
+    for directive in config.directives() {
+        let value = String::from_utf8_lossy(&directive.arguments[0]);
+        if directive.keyword == "match" {
+            is_of_all = value == "all";
+            continue;
+        }
+        let keyword = &directive.keyword;
+        if refused(directive).is_some()
+            || !is_of_all && is_global(keyword)
+            || is_of_some(keyword) && !program.knows(keyword)
+        {
+            return Some(false);
+        }
+        match takes(program, keyword, &value) {
+            Taken::Yes => {}
+            Taken::No(_) => return Some(false),
+            Taken::Unclear(_) => is_clear = false,
+        }
+    }
+    is_clear.then_some(true)
+}
+
 #[test]
 fn settings_are_those_that_sshd_says() {
     let tools = ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"];
     alone("settings_are_those_that_sshd_says", &tools, "/etc/ssh", |own| {
-        let key = own.join("ssh_host_ed25519_key");
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&key)
-            .status();
-        assert!(made.expect("ssh-keygen runs").success());
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
-        fs::create_dir_all("/run/sshd").expect("the directory that sshd wants");
+        with_host_key(own);
         fs::create_dir(own.join("sshd_config.d")).expect("a directory");
         let setting = prop_oneof![
             4 => "(PermitRootLogin|permitrootlogin) ?(=| |\t|  ) ?(yes|no|prohibit-password|\"no\")",

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::erase;
 use super::journal::{Record, RunState};
+use super::kin;
 use super::start;
 use super::store::{Run, Store};
-use super::undo::same_guest;
 use crate::guest::{Ending, Guest, Init, Unknown};
 use crate::model::{GuestPath, Step};
 use crate::sys::{Error, ErrorKind, Result};
@@ -112,7 +112,7 @@ pub fn take_armed(
 ) -> std::result::Result<Vec<TakenAtPowerOff>, Unknown> {
     let boot = guest.boot_id()?.unwrap_or_default();
     let mut runs = store.runs()?;
-    runs.retain(|run| run.waits_in(&boot) && same_guest(guest, run).is_ok());
+    runs.retain(|run| run.waits_in(&boot) && kin::asked(guest, &run.header).is_ok());
     if runs.is_empty() {
         return Ok(Vec::new());
     }

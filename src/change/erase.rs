@@ -3,7 +3,7 @@
 //! It begins when every reversible step is taken and journalled. A step is noted before it is begun
 //! and when it is done; done twice it does no harm, so that a run that was cut short in phase 2 is
 //! finished by doing again what is not noted as done. What cannot be taken away is told, and the
-//! rest is done.
+//! rest is done. A signal spares what is not begun: the run is undone then, and nobody finishes it.
 
 use super::account;
 use super::compose::Draft;
@@ -71,30 +71,39 @@ pub fn left(run: &Run) -> Vec<Step> {
     steps.filter(|step| step.phase == 2 && !is_done(step)).cloned().collect()
 }
 
-/// Take every step of phase 2 that is not done. Answers what could not be taken away.
+/// Take every step of phase 2 that is not done, whatever signal comes: of a run that was cut short
+/// there, or on a machine that goes down. Answers what could not be taken away.
 ///
 /// # Errors
-/// What the system says of the journal; what is not noted as done is done again then.
+/// As [`take`].
 pub fn finish(guest: &Guest, run: &mut Run, progress: &mut dyn FnMut(&Step)) -> Result<Vec<Error>> {
-    let root = RootMut::new(guest.root());
-    let reach = guest.reach();
     let mut failures = Vec::new();
     for step in left(run) {
         progress(&step);
-        run.record(Record::Erasing { step: step.id.clone() })?;
-        let taken = match &step.action {
-            Action::DropAccount { user } => account::drop(guest, &root, user),
-            action => root.erase(action.erases(), &reach, &held_open(guest, &step)),
-        };
-        let erased =
-            taken.unwrap_or_else(|error| Erased { failures: vec![error], ..Erased::default() });
-        failures.extend(erased.failures.iter().cloned());
-        if erased.more_failures > 0 {
-            let cause = format!("{} more could not be taken away", erased.more_failures);
-            failures.push(Error::new("take", &step.id, crate::sys::ErrorKind::Other, cause));
-        }
-        run.record(Record::Erased { step: step.id, what: erased })?;
+        failures.extend(take(guest, run, &step)?);
     }
+    Ok(failures)
+}
+
+/// Take one step of phase 2. Answers what could not be taken away.
+///
+/// # Errors
+/// What the system says of the journal; what is not noted as done is done again then.
+pub fn take(guest: &Guest, run: &mut Run, step: &Step) -> Result<Vec<Error>> {
+    let root = RootMut::new(guest.root());
+    run.record(Record::Erasing { step: step.id.clone() })?;
+    let taken = match &step.action {
+        Action::DropAccount { user } => account::drop(guest, &root, user),
+        action => root.erase(action.erases(), &guest.reach(), &held_open(guest, step)),
+    };
+    let erased =
+        taken.unwrap_or_else(|error| Erased { failures: vec![error], ..Erased::default() });
+    let mut failures = erased.failures.clone();
+    if erased.more_failures > 0 {
+        let cause = format!("{} more could not be taken away", erased.more_failures);
+        failures.push(Error::new("take", &step.id, crate::sys::ErrorKind::Other, cause));
+    }
+    run.record(Record::Erased { step: step.id.clone(), what: erased })?;
     Ok(failures)
 }
 

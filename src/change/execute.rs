@@ -1,5 +1,6 @@
 //! Taking a plan's steps, and undoing all of them when one fails.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::model::{Action, GuestPath, Plan, Step};
 use crate::sys::write::RootMut;
 use crate::sys::{Error, ErrorKind, Result};
 
-/// Set by a signal that asks the run to end: between two steps it is heeded, never in one.
+/// Set by a signal that asks the run to end: before each step, of both phases, and before a run is
+/// noted as prepared it is heeded, never in a step. What can be undone is undone then.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
@@ -23,6 +25,20 @@ impl Interrupt {
     /// The number of the signal that came; 0 while none did.
     pub fn signal(&self) -> usize {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// Go on, where no signal came.
+    ///
+    /// # Errors
+    /// With `operation` and `subject`, what is not done for it.
+    pub fn heed(&self, operation: &'static str, subject: impl Display) -> Result<()> {
+        match self.signal() {
+            0 => Ok(()),
+            signal => {
+                let cause = format!("signal {signal} asked the run to end");
+                Err(Error::new(operation, subject, ErrorKind::Other, cause))
+            }
+        }
     }
 
     /// Where a signal handler leaves its number.
@@ -42,25 +58,16 @@ pub struct Prepared {
     pub failures: Vec<Error>,
 }
 
-impl Prepared {
-    /// Take the steps of phase 2. From here on nothing is rolled back: a journal that cannot be
-    /// written ends it as a kill would, and the next command finishes it.
-    fn finish(&mut self, guest: &Guest, progress: &mut dyn FnMut(&Step)) {
-        match erase::finish(guest, &mut self.run, progress) {
-            Ok(failures) => self.failures = failures,
-            Err(error) => self.failures.push(error),
-        }
-    }
-}
-
 /// A run of which a step failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failure {
-    /// Why the step failed.
-    pub error: Error,
+    /// Why the step failed, or that a signal came. Boxed, since the result of a run has room for it.
+    pub error: Box<Error>,
     /// What could not be undone after that; empty when the guest is as it was.
     pub left: Vec<NotUndone>,
+    /// What had been taken away for good, a sentence a step.
+    pub lost: Vec<String>,
     /// The run's id, where it had begun.
     pub run: Option<String>,
 }
@@ -88,7 +95,8 @@ pub fn execute(
     interrupt: &Interrupt,
     progress: &mut dyn FnMut(&Step),
 ) -> std::result::Result<Prepared, Failure> {
-    let early = |error| Failure { error, left: Vec::new(), run: None };
+    let early =
+        |error| Failure { error: Box::new(error), left: Vec::new(), lost: Vec::new(), run: None };
     let is_armed = phase_2 == Phase2::AtShutdown && plan.steps.iter().any(|step| step.phase == 2);
     let armed = is_armed.then(|| armed::ready(guest)).transpose().map_err(early)?;
     let root = RootMut::new(guest.root());
@@ -96,24 +104,43 @@ pub fn execute(
     for step in plan.steps.iter().filter(|step| step.phase == 1) {
         progress(step);
         if let Err(error) = one(guest, &root, &mut run, step, interrupt) {
-            let left = undo::undo_all(guest, &mut run);
-            return Err(Failure { error, left, run: Some(run.header.id) });
+            return Err(undone(guest, run, error));
         }
     }
     // A unit is started after systemd has read its files again; a second time is a second's delay of a boot.
     let is_told = plan.steps.iter().any(|step| matches!(step.action, Action::Start { .. }));
     let remarks = if is_told { Vec::new() } else { reload(guest, plan) };
+    let mut noted = interrupt.heed("finish", format!("run {}", run.header.id));
     for record in armed.into_iter().chain([Record::Prepared]) {
-        if let Err(error) = run.record(record) {
-            let left = undo::undo_all(guest, &mut run);
-            return Err(Failure { error, left, run: Some(run.header.id) });
+        noted = noted.and_then(|()| run.record(record));
+    }
+    if let Err(error) = noted {
+        return Err(undone(guest, run, error));
+    }
+    let mut failures = Vec::new();
+    if !is_armed {
+        for step in erase::left(&run) {
+            if let Err(error) = interrupt.heed("take", &step.summary) {
+                return Err(undone(guest, run, error));
+            }
+            progress(&step);
+            match erase::take(guest, &mut run, &step) {
+                Ok(some) => failures.extend(some),
+                // A journal that cannot be written ends it as a kill would, and the next command finishes it.
+                Err(error) => {
+                    failures.push(error);
+                    break;
+                }
+            }
         }
     }
-    let mut prepared = Prepared { run, remarks, failures: Vec::new() };
-    if !is_armed {
-        prepared.finish(guest, progress);
-    }
-    Ok(prepared)
+    Ok(Prepared { run, remarks, failures })
+}
+
+/// Undo what was done of a run that cannot go on.
+fn undone(guest: &Guest, mut run: Run, error: Error) -> Failure {
+    let left = undo::undo_all(guest, &mut run);
+    Failure { error: Box::new(error), left, lost: erase::lost(&run), run: Some(run.header.id) }
 }
 
 fn one(
@@ -123,13 +150,7 @@ fn one(
     step: &Step,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    match interrupt.signal() {
-        0 => {}
-        signal => {
-            let cause = format!("signal {signal} asked the run to end");
-            return Err(Error::new("take", &step.summary, ErrorKind::Other, cause));
-        }
-    }
+    interrupt.heed("take", &step.summary)?;
     let how = step::save(guest, root, &run.dir()?, step)?;
     run.record(Record::Intent { step: step.id.clone(), how: Box::new(how.clone()) })?;
     let after = match step::take(guest, root, &run.temporary(&step.id), step, &how) {

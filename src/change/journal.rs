@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clone::Carried;
 use super::step::{After, Undo};
+use crate::guest::ChangedFile;
 use crate::model::Plan;
 use crate::sys::Erased;
 
@@ -34,9 +35,15 @@ pub struct Header {
     pub dmi_uuid: Option<String>,
     /// cloud-init's instance id of a live guest.
     pub cloud_id: Option<String>,
+    /// The boot that it was made in, as /proc/sys/kernel/random/boot_id has it, of a live guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
     /// When it is to be rolled back by itself, in seconds since 1970; never where nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<u64>,
+    /// Of a disk image: the file that is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ChangedFile>,
     /// What was to be done.
     pub plan: Plan,
     /// What was under the lines that it parks and the units that it masks: for a clone.

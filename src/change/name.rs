@@ -147,7 +147,7 @@ pub fn undo(
 ) -> Result<()> {
     spot.dir.remove(temporary.as_bytes())?;
     let now = standing(spot)?;
-    if !is_back(spot, &undo.before, &now)? {
+    if !stands_again(spot, &undo.before, &now)? {
         let after = left.unwrap_or(&undo.after);
         // Absent: cut short between taking away what the step left and putting back the original.
         if now != *after && now != Standing::Absent && *after != Standing::Unforeseen {
@@ -177,12 +177,26 @@ pub fn undo(
     Err(Error::new("restore", &spot.path, ErrorKind::Other, cause))
 }
 
+/// Whether what stood there is back, a link's attributes apart: those are set once it is.
+fn stands_again(spot: &Spot, before: &Before, now: &Standing) -> Result<bool> {
+    match (before, now) {
+        (Before::Link { target, .. }, Standing::Link { target: now }) => Ok(target == now),
+        _ => is_back(spot, before, now),
+    }
+}
+
+/// Whether what stood there is back, with everything that it was.
 fn is_back(spot: &Spot, before: &Before, now: &Standing) -> Result<bool> {
+    let restores = |was: &Attributes| -> Result<bool> {
+        Ok(spot.attributes()?.is_some_and(|now| now.restores(was)))
+    };
     Ok(match (before, now) {
         (Before::Absent, Standing::Absent) => true,
-        (Before::Link { target, .. }, Standing::Link { target: now }) => target == now,
+        (Before::Link { target, attributes }, Standing::Link { target: now }) => {
+            target == now && restores(attributes)?
+        }
         (Before::File { sha256, attributes, .. }, Standing::File { sha256: now }) => {
-            sha256 == now && spot.attributes()?.is_some_and(|now| now.restores(attributes))
+            sha256 == now && restores(attributes)?
         }
         _ => false,
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::name::{self, NameUndo, Standing};
-use super::{start, swap};
+use super::{remount, start, swap};
 use crate::guest::Guest;
 use crate::model::{Action, ByteString, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
 use crate::parse::lines::{self, LineEnding};
@@ -34,8 +34,6 @@ pub enum Undo {
         before: String,
         /// SHA-256 after the step.
         after: String,
-        /// Whether the content is to be written into the file that is there.
-        in_place: bool,
         /// The directory's times before the step.
         directory: (Time, Time),
     },
@@ -102,6 +100,9 @@ pub struct After {
     /// What a command left at each name that it writes, in their order.
     #[serde(default)]
     pub written: Vec<Standing>,
+    /// The swap file that it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_file: Option<swap::Made>,
 }
 
 /// Look, save the original into the run's directory, and say how the step is undone. Changes
@@ -110,14 +111,14 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
     match &step.action {
         Action::EditFile { result_sha256, .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
-            save_file(guest, run, step, spot, result_sha256.clone())
+            save_file(run, step, spot, result_sha256.clone())
         }
         Action::SetFlags { .. } => {
             let spot = root.spot_of_file(required_path(step)?)?;
             Ok(Undo::Flags { flags: spot.flags()?, path: spot.path })
         }
         Action::Unmount { mount } => {
-            Ok(Undo::Mount { mount: mount.clone(), origin: origin_of_bind(guest, mount) })
+            Ok(Undo::Mount { mount: mount.clone(), origin: remount::origin(guest, mount) })
         }
         Action::SwapOff { device, priority } => {
             Ok(Undo::Swap { device: device.clone(), priority: *priority })
@@ -140,7 +141,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
                 let after = Standing::File { sha256: after };
                 return Ok(Undo::Name(name::save(&spot, run, &step.id, after)?));
             }
-            save_file(guest, run, step, spot, after)
+            save_file(run, step, spot, after)
         }
         Action::MakeDir => {
             let spot = root.spot(required_path(step)?)?;
@@ -181,7 +182,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
     }
 }
 
-fn save_file(guest: &Guest, run: &Dir, step: &Step, spot: Spot, after: String) -> Result<Undo> {
+fn save_file(run: &Dir, step: &Step, spot: Spot, after: String) -> Result<Undo> {
     let (content, attributes) = read_whole(&spot)?;
     let before = sha256_hex(&content);
     if step.expects.sha256.as_deref() != Some(before.as_str()) {
@@ -190,14 +191,7 @@ fn save_file(guest: &Guest, run: &Dir, step: &Step, spot: Spot, after: String) -
     let saved = name::saved(&step.id);
     run.remove(saved.as_bytes())?;
     run.write_new(&saved, &content)?;
-    Ok(Undo::File {
-        in_place: attributes.links > 1 || is_mount_point(guest, &spot.path),
-        directory: spot.dir.times()?,
-        path: spot.path,
-        attributes,
-        before,
-        after,
-    })
+    Ok(Undo::File { directory: spot.dir.times()?, path: spot.path, attributes, before, after })
 }
 
 /// By what the original of the name at an index of a command's is saved.
@@ -293,9 +287,9 @@ pub fn take(
         }
         (Action::SwapFile { size }, Undo::SwapFile { path, .. }) => {
             let spot = root.spot(path)?;
-            swap::make_file(guest, &spot, *size)?;
+            let swap_file = Some(swap::make_file(guest, &spot, *size)?);
             let directories = vec![(spot.path.parent(), spot.dir.times()?.1)];
-            Ok(After { directories, ..After::default() })
+            Ok(After { directories, swap_file, ..After::default() })
         }
         _ => Err(Error::new("take", &step.id, ErrorKind::Other, "its undo is of another kind")),
     }
@@ -431,24 +425,4 @@ fn required_path(step: &Step) -> Result<&GuestPath> {
 pub fn moved(path: &GuestPath) -> Error {
     let cause = "it is not what the plan was made for; make the plan again";
     Error::new("edit", path, ErrorKind::Changed, cause)
-}
-
-fn is_mount_point(guest: &Guest, path: &GuestPath) -> bool {
-    guest.mounts().is_ok_and(|mounts| mounts.own.at(path.as_bytes()).is_some())
-}
-
-/// For a bind mount: where its directory can be reached through a mount of the whole filesystem.
-fn origin_of_bind(guest: &Guest, mount: &MountRecord) -> Option<GuestPath> {
-    if mount.root.as_bytes() == b"/" || mount.fstype == "btrfs" {
-        return None;
-    }
-    let mounts = guest.mounts().ok()?;
-    mounts.own.mounts.iter().find_map(|other| {
-        let device = format!("{}:{}", other.device.0, other.device.1);
-        if device != mount.device || other.id == mount.id || other.root.value != b"/" {
-            return None;
-        }
-        let point = GuestPath::new(&other.mount_point.value);
-        Some(point.join(mount.root.as_bytes().strip_prefix(b"/")?))
-    })
 }

@@ -169,9 +169,15 @@ pub fn take(
 }
 
 fn trouble(failure: Failure) -> Trouble {
-    let Failure { error, left, run } = failure;
+    let Failure { error, left, lost, run } = failure;
     if left.is_empty() {
-        return Trouble::new(Exit::Failed, format!("{error}; everything done before it is undone"));
+        let undone = format!("{error}; everything done before it is undone");
+        if lost.is_empty() {
+            return Trouble::new(Exit::Failed, undone);
+        }
+        let lost = lost.join("\n  ");
+        let message = format!("{undone}, but for what was taken away for good:\n  {lost}");
+        return Trouble::new(Exit::Incomplete, message);
     }
     let lines: Vec<String> = left.iter().map(|l| format!("  {}: {}", l.step, l.reason)).collect();
     Trouble::new(

@@ -17,7 +17,7 @@ use super::setup::{self, Choice};
 use super::target::{
     beside, open_file, open_image, private_mounts, rollback_command, state_dir_of,
 };
-use crate::change::{Phase2, RunKind, RunState, Store, check_replay, forget};
+use crate::change::{Phase2, Run, RunKind, RunState, Store, check_replay, forget};
 use crate::engine;
 use crate::guest::{Access, Guest, Image};
 use crate::model::{Plan, Policy};
@@ -113,7 +113,8 @@ pub fn rollback(args: &RollbackArgs, image: &Path) -> Outcome {
         .map_err(setup::nothing_changed)?
         .ok_or_else(rollback::nothing)?;
     let _lock = store.lock().map_err(setup::nothing_changed)?;
-    let mut runs = store.runs()?;
+    let own_dir = args.target.state_dir.is_none();
+    let mut runs = runs_on(&store, &image, own_dir)?;
     let at = match rollback::choose(&runs, args.run.as_deref())? {
         rollback::Chosen::Run(at) => at,
         rollback::Chosen::Done => return Ok(Exit::Done),
@@ -121,28 +122,68 @@ pub fn rollback(args: &RollbackArgs, image: &Path) -> Outcome {
     let run = &mut runs[at];
     rollback::ask(run, args.yes)?;
     let changed = PathBuf::from(&run.header.root);
-    if changed == image {
+    if is_in_place(run, &image) {
         let file = open_file(&image, Use::Change)?;
         refuse_writers(&file)?;
         let mounts = private_mounts()?;
-        let open = Rc::new(open_image(file, &image, Access::Change, Some(&mounts))?);
+        // Known as it was then: the image may have been given another name since.
+        let open = Rc::new(open_image(file, &changed, Access::Change, Some(&mounts))?);
         let guest = Guest::image(&open, Policy::default())?;
         let ended = rollback::carry_out(&guest, run);
         drop(guest);
         close(open)?;
         return ended;
     }
-    // The image was never touched; what the run made goes.
-    sys::remove_named(&partial(&changed));
-    sys::remove_named(&changed);
+    // The image was never touched; what the run made goes. A record may be anybody's, and has no say
+    // in what is removed elsewhere.
+    let fate = match run.header.image {
+        Some(made) if changed == default_copy(&image) => {
+            let removed = sys::remove_made(&partial(&changed), made.id)
+                .and_then(|()| sys::remove_made(&changed, made.id));
+            removed.map_err(|error| Trouble::new(Exit::Failed, error).hint("see what it is"))?;
+            "is removed"
+        }
+        _ => "is left, and yours to remove",
+    };
     forget(run)?;
     sys::tell(&format!(
-        "Run {} is rolled back: {} is removed; {} was never changed.",
+        "Run {} is rolled back: {} {fate}; {} was never changed.",
         run.header.id,
         changed.display(),
         image.display()
     ));
     Ok(Exit::Done)
+}
+
+/// The runs that were made on an image. Beside it lies its own state directory; another may be that
+/// of many images.
+fn runs_on(store: &Store, image: &Path, own_dir: bool) -> Result<Vec<Run>, Trouble> {
+    let (ours, others): (Vec<Run>, Vec<Run>) = store.runs()?.into_iter().partition(|run| {
+        let is_copy = run.header.image.is_some_and(|changed| !changed.in_place);
+        is_in_place(run, image)
+            || Path::new(&run.header.root) == default_copy(image)
+            || own_dir && is_copy
+    });
+    match others.last() {
+        Some(other) if ours.is_empty() => {
+            let root = sys::command_argument(&other.header.root).into_owned();
+            Err(Trouble::usage(format!(
+                "the runs in {} were made on another image, the last on {root}; nothing was changed",
+                store.path()
+            ))
+            .hint(format!("name that image, or give {} its name again", image.display())))
+        }
+        _ => Ok(ours),
+    }
+}
+
+/// Whether a run changed this image itself, which may have been given another name since.
+fn is_in_place(run: &Run, image: &Path) -> bool {
+    match run.header.image {
+        Some(changed) if !changed.in_place => false,
+        Some(changed) if sys::file_id(image).is_ok_and(|id| id == changed.id) => true,
+        _ => Path::new(&run.header.root) == image,
+    }
 }
 
 /// `disk.prepared.raw` of `disk.raw`, `disk.qcow2` and `disk.raw.tar.gz`.

@@ -4,7 +4,7 @@ use super::args::{Cli, RollbackArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::image;
 use super::setup;
-use crate::change::{Run, RunState, Store, roll_back};
+use crate::change::{Kin, Run, RunState, Store, kin, roll_back};
 use crate::guest::Guest;
 use crate::model::Policy;
 use crate::sys;
@@ -25,6 +25,9 @@ pub fn run(_cli: &Cli, args: &RollbackArgs) -> Outcome {
     match choose(&runs, args.run.as_deref())? {
         Chosen::Done => Ok(Exit::Done),
         Chosen::Run(at) => {
+            if let Kin::Untold(why) = kin(&guest, &runs[at].header) {
+                sys::say(&format!("{why}: on a clone of its machine it is not to be rolled back"));
+            }
             ask(&runs[at], args.yes)?;
             carry_out(&guest, &mut runs[at])
         }

@@ -205,6 +205,13 @@ pub fn finish_interrupted_in(guest: &Guest, store: &Store) -> Result<(), Trouble
                 failures.iter().for_each(|error| sys::say(&error.to_string()));
                 continue;
             }
+            Recovered::Left { id, what, why } => {
+                sys::say(&format!(
+                    "run {id} {what}, and is left as it is: {why}; if this is no clone, \
+                     `guestprep rollback {id}` undoes it"
+                ));
+                continue;
+            }
         };
         if result.left.is_empty() {
             sys::say(&format!("run {} {}; it is rolled back now", result.id, what));

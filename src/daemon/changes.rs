@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use super::Orders;
 use super::drift::Guarded;
 use crate::change::{
-    Interrupt, ObstacleKind, Phase2, Run, RunKind, RunState, Store, compose, execute, lockout,
-    preflight, recover, roll_back as undo,
+    Interrupt, Kin, ObstacleKind, Phase2, Recovered, RolledBack, Run, RunKind, RunState, Store,
+    compose, execute, kin, lockout, preflight, recover, roll_back as undo, roll_back_unasked,
 };
 use crate::engine;
+use crate::guest::Guest;
 use crate::sys::{self, ErrorKind};
 
 /// A preparation is rolled back after this unless the request says otherwise.
@@ -96,11 +97,11 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
     let guest = orders.guest()?;
     let mut store = Store::create(&guest, None)?;
     let _lock = store.lock()?;
-    if let Some(run) = last(&mut store.runs()?).filter(|run| run.state() == RunState::Prepared) {
+    finish_interrupted(&guest, &store)?;
+    if let Some(run) = last(&mut store.runs()?).filter(|run| stands(&guest, run)) {
         let why = format!("run {} is prepared already; roll it back first", run.header.id);
         return Err(Refused::new(RefusedKind::InTheWay, why));
     }
-    recover(&guest, &store)?;
     // Anew: recovery may just have changed what the first look saw.
     let guest = orders.guest()?;
     let audit = engine::audit(&guest, &orders.settings());
@@ -146,6 +147,32 @@ pub fn prepare(orders: &Orders, asked: Asked) -> Result<Done, Refused> {
     Ok(Done { run: Some(run), steps: plan.steps.len(), lease_ends: Some(ends) })
 }
 
+/// Undo whatever a killed run left of this guest.
+fn finish_interrupted(guest: &Guest, store: &Store) -> Result<(), Refused> {
+    for recovered in recover(guest, store)? {
+        match recovered {
+            Recovered::RolledBack { what, result } => {
+                tracing::info!(run = result.id, "it {what}; it is rolled back now");
+                all_undone(&result)?;
+            }
+            Recovered::Finished { id, failures } => {
+                tracing::info!(run = id, "it was cut short in phase 2; it is finished now");
+                failures.iter().for_each(|failure| tracing::warn!("not taken away: {failure}"));
+            }
+            Recovered::Left { id, what, why } => {
+                tracing::warn!(run = id, "it {what}, and is left as it is: {why}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this guest is prepared by a run: a clone is not by its source's.
+fn stands(guest: &Guest, run: &Run) -> bool {
+    run.state() == RunState::Prepared
+        && matches!(kin(guest, &run.header), Kin::Own | Kin::Untold(_))
+}
+
 /// Roll back the last run that is not rolled back, for a client.
 pub fn roll_back(orders: &Orders) -> Result<Done, Refused> {
     allowed(orders)?;
@@ -166,8 +193,8 @@ pub fn allowed(orders: &Orders) -> Result<(), Refused> {
     Err(Refused::new(RefusedKind::Forbidden, why))
 }
 
-/// Roll back the last run; where `only` is said, it has to be that one, since what was made after it
-/// is somebody else's.
+/// Roll back the last run, for a client; or, where `only` is said, by itself, and then it has to be that
+/// one, since what was made after it is somebody else's.
 fn roll_back_last(orders: &Orders, only: Option<&str>) -> Result<Done, Refused> {
     let guest = orders.guest()?;
     let nothing = || Refused::new(RefusedKind::Wrong, "there is no run to roll back");
@@ -179,15 +206,24 @@ fn roll_back_last(orders: &Orders, only: Option<&str>) -> Result<Done, Refused> 
         let why = format!("run {only} is not the last one any more: run {} is", run.header.id);
         return Err(Refused::new(RefusedKind::InTheWay, why));
     }
-    let result = undo(&guest, run).map_err(|why| Refused::new(RefusedKind::InTheWay, why))?;
-    if !result.left.is_empty() {
-        let left: Vec<String> =
-            result.left.iter().map(|left| format!("{}: {}", left.step, left.reason)).collect();
-        let why = format!("run {} is rolled back in part: {}", result.id, left.join("; "));
-        return Err(Refused::new(RefusedKind::Failed, why));
-    }
+    let result = match only {
+        None => undo(&guest, run),
+        Some(_) => roll_back_unasked(&guest, run),
+    };
+    let result = result.map_err(|why| Refused::new(RefusedKind::InTheWay, why))?;
+    all_undone(&result)?;
     tracing::info!(run = result.id, "rolled back");
     Ok(Done { run: Some(result.id), steps: result.undone, lease_ends: None })
+}
+
+fn all_undone(result: &RolledBack) -> Result<(), Refused> {
+    if result.left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<String> =
+        result.left.iter().map(|left| format!("{}: {}", left.step, left.reason)).collect();
+    let why = format!("run {} is rolled back in part: {}", result.id, left.join("; "));
+    Err(Refused::new(RefusedKind::Failed, why))
 }
 
 /// Roll back the run that a lease was for. A daemon that may not change the guest any more does it all

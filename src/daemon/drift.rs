@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 
 use super::state::Drift;
-use crate::change::{Run, RunKind, RunState, Store};
+use crate::change::{Kin, Run, RunKind, RunState, Store, kin};
 use crate::guest::Guest;
 use crate::model::{GuestPath, RemedyKind, Report};
-use crate::sys::trace::{Inputs, Question};
+use crate::sys::trace::{self, Inputs, Question};
 use crate::sys::{Result, Space, machine_state_dir, now_rfc3339};
 
 /// A run that waits for its rollback.
@@ -21,6 +21,8 @@ pub struct Guarded {
     pub run: String,
     /// When it is to be rolled back, in seconds since 1970.
     pub ends: Option<u64>,
+    /// Why its lease has no end: whether this is the guest that it was made on cannot be told.
+    pub endless: Option<String>,
     /// The checks whose findings it mended.
     checks: BTreeSet<String>,
 }
@@ -35,21 +37,31 @@ pub fn guarded(guest: &Guest) -> Result<(Option<Guarded>, Inputs)> {
         None => Vec::new(),
     };
     let last = runs.iter().rfind(|run| run.state() != RunState::RolledBack);
-    let guarded = last.filter(|run| run.state() == RunState::Prepared).and_then(of_run);
+    let prepared = last.filter(|run| run.state() == RunState::Prepared);
+    let (guarded, asked) = trace::note(|| prepared.and_then(|run| of_run(guest, run)));
     let directory = GuestPath::from(machine_state_dir()).join(b"runs");
     let journal = last.map(|run| directory.join(run.header.id.as_bytes()).join(b"journal"));
     let journal = journal.map(|journal| Question::File(Space::Root, journal));
     let names = Question::Names(Space::Root, directory);
-    Ok((guarded, Inputs::of([names].into_iter().chain(journal))))
+    // What tells whose run it is may come later: cloud-init asks while a boot goes on.
+    let asked = asked.iter().map(|question| (**question).clone());
+    Ok((guarded, Inputs::of([names].into_iter().chain(journal).chain(asked))))
 }
 
-fn of_run(run: &Run) -> Option<Guarded> {
+fn of_run(guest: &Guest, run: &Run) -> Option<Guarded> {
+    let untold = match kin(guest, &run.header) {
+        Kin::Own => None,
+        Kin::Untold(why) => Some(why),
+        // What a clone is given back, or mounts for itself, is no drift.
+        Kin::Source { .. } | Kin::Elsewhere => return None,
+    };
     // `swap off` and its like are a change for its own sake; nobody makes an image of it.
     let is_for_an_image = matches!(run.header.kind, RunKind::Prepare | RunKind::Capture);
     let steps = &run.header.plan.steps;
     is_for_an_image.then(|| Guarded {
         run: run.header.id.clone(),
-        ends: run.header.ends,
+        ends: run.header.ends.filter(|_| untold.is_none()),
+        endless: untold.filter(|_| run.header.ends.is_some()),
         checks: steps.iter().flat_map(|s| s.checks.iter().map(ToString::to_string)).collect(),
     })
 }

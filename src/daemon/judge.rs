@@ -241,6 +241,12 @@ impl Judge {
     fn look_at_runs(&mut self, looking: &mut Looking, guest: &Guest) {
         match drift::guarded(guest) {
             Ok((guarded, runs)) => {
+                if let Some(Guarded { run, endless: Some(why), .. }) = &guarded {
+                    self.say_once(format!(
+                        "{why}: the end of the lease rolls nothing back; if this is no clone, \
+                         `guestprep rollback {run}` does"
+                    ));
+                }
                 self.guarded = guarded;
                 looking.watch_beside(runs);
             }

@@ -109,7 +109,10 @@ fn role(guest: &Guest, runs: &[Run], was_clone: bool) -> (Role, String) {
                 return (Role::Source, format!("run {id} was made on this instance, and stands"));
             }
             Kin::Own => own = Some(format!("run {id} was made on this instance")),
-            Kin::Source => source = Some(format!("run {id} was made on another instance")),
+            Kin::Source { .. } => source = Some(format!("run {id} was made on another instance")),
+            Kin::Elsewhere => {
+                untold = Some(format!("run {id} was made on the tree at {}", run.header.root));
+            }
             Kin::Untold(why) => untold = Some(why),
         }
     }
@@ -144,8 +147,8 @@ fn finish_own(guest: &Guest, store: &Store) -> Result<(), Trouble> {
 fn inherit(guest: &Guest, store: &Store, report: &mut Report) -> Result<Legacy, Trouble> {
     let mut legacy = store.legacy()?.unwrap_or_default();
     let runs = store.runs()?;
-    let theirs: Vec<&Run> =
-        runs.iter().filter(|run| kin(guest, &run.header) == Kin::Source).collect();
+    let is_theirs = |run: &&Run| matches!(kin(guest, &run.header), Kin::Source { .. });
+    let theirs: Vec<&Run> = runs.iter().filter(is_theirs).collect();
     // The newest first: what it found is what the image was made of.
     for run in theirs.iter().rev() {
         legacy.take_over(run)?;
@@ -219,7 +222,7 @@ impl Clone<'_> {
                 self.store.discard(&prepared.run)?;
                 Ok(Ok(()))
             }
-            Err(Failure { error, left, run }) if left.is_empty() => {
+            Err(Failure { error, left, run, .. }) if left.is_empty() => {
                 let runs = self.store.runs()?;
                 let failed = run.and_then(|id| runs.iter().find(|known| known.header.id == id));
                 failed.map(|run| self.store.discard(run)).transpose()?;

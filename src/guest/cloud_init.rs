@@ -77,7 +77,12 @@ pub struct CloudConfig {
 impl CloudConfig {
     /// The file whose value of a top-level key wins.
     pub fn source_of(&self, key: &str) -> Option<&GuestPath> {
-        self.files.iter().find(|(_, file)| file.get(key).is_some()).map(|(path, _)| path)
+        self.files_with(key).next()
+    }
+
+    /// The files that have a top-level key, the most important first.
+    pub fn files_with(&self, key: &str) -> impl Iterator<Item = &GuestPath> {
+        self.files.iter().filter(move |(_, file)| file.get(key).is_some()).map(|(path, _)| path)
     }
 
     /// `datasource_list`; `None` where it is not set and cloud-init's own list holds, which has

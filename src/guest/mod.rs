@@ -10,6 +10,7 @@ mod boot_target;
 mod bundle;
 mod changelog;
 mod cloud_init;
+mod conf_files;
 mod disks;
 mod ending;
 mod filesystems;
@@ -67,7 +68,7 @@ pub use disks::{BlockDevice, DeviceKind, Disks};
 pub use ending::Ending;
 pub use filesystems::SystemFilesystem;
 pub use identity::Identity;
-pub use image::{Access, Image, Reader, Seen};
+pub use image::{Access, ChangedFile, Image, Reader, Seen};
 pub use initramfs::{Initramfs, PackedFile};
 pub use kdump::{Asked, DumpTarget, Kdump, KdumpWay, Reservation, Stored};
 pub use kernels::{BootKernel, Driver, KernelModules};
@@ -76,7 +77,7 @@ pub use loader::{BootEntries, BootEntry, BootFile, CommandLines, GrubDefaults, L
 pub use mitigations::{Mitigations, Vulnerability};
 pub use mode::Mode;
 pub use mounts::{Mounts, OtherNamespace};
-pub use network::{Card, Client, Connection, Dialect, Managers, Network};
+pub use network::{Addressing, Card, Client, Connection, Dialect, Managers, Network};
 pub use os::{Family, Init, Os};
 pub use packages::{Installed, PackageManager, Packaged};
 pub use people::Person;
@@ -145,6 +146,7 @@ struct Facts {
     init: Kept<Fact<Init>>,
     fstab: Kept<Fact<Option<Fstab>>>,
     crypttab: Kept<Fact<Option<Crypttab>>>,
+    openings: Kept<Fact<place::Openings>>,
     mounts: Kept<Fact<Mounts>>,
     disks: Kept<Fact<Disks>>,
     device_numbers: Kept<Fact<disks::ByNumber>>,
@@ -169,7 +171,7 @@ struct Facts {
     metadata: Kept<Fact<Option<crate::sys::Metadata>>>,
     resolver: Kept<Fact<Resolver>>,
     selinux: Kept<Fact<Option<Selinux>>>,
-    sshd: Kept<Fact<Option<Sshd>>>,
+    sshd: sshd::Known,
     cloud_init: Kept<Fact<Option<cloud_init::CloudInit>>>,
     leftovers: leftovers::Known,
     dpkg: Kept<Fact<Option<packages::Dpkg>>>,
@@ -349,17 +351,6 @@ impl Guest {
             .facts
             .fstab
             .get_or_init(|| Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content))));
-        fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
-    }
-
-    /// /etc/crypttab; `None` when there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn crypttab(&self) -> Fact<Option<&Crypttab>> {
-        let fact = self.facts.crypttab.get_or_init(|| {
-            Ok(self.file("/etc/crypttab")?.map(|content| Crypttab::parse(&content)))
-        });
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 

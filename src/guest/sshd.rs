@@ -3,9 +3,14 @@
 //! For probes. Only what holds for every connection is here: a `Match` block is left out unless it
 //! matches all.
 
-use super::{Fact, Guest, Unknown};
+mod program;
+
+use super::{Fact, Guest, Kept, Unknown};
 use crate::model::GuestPath;
-use crate::parse::sshd_config::{SshdConfig, is_keyword, refuses};
+use crate::parse::sshd_config::{
+    SshdConfig, has_algorithms, is_global, is_keyword, is_like, is_of_some, refused,
+};
+use crate::parse::sshd_program::SshdProgram;
 
 /// The main configuration.
 pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
@@ -16,6 +21,13 @@ const MAX_DEPTH: usize = 16;
 /// The keys that sshd looks for when no `HostKey` names one (sshd_config(5)).
 const DEFAULT_KEYS: [&str; 3] =
     ["/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_ecdsa_key", "/etc/ssh/ssh_host_ed25519_key"];
+
+/// What was found out about it.
+#[derive(Default)]
+pub(super) struct Known {
+    config: Kept<Fact<Option<Sshd>>>,
+    program: Kept<Fact<SshdProgram>>,
+}
 
 /// One directive that holds for every connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +51,9 @@ pub struct Sshd {
     pub settings: Vec<SshdSetting>,
     /// The arguments of every `AuthorizedKeysFile` in a `Match` of some.
     of_some: Vec<Vec<u8>>,
+    /// Every directive that some sshd does not take, and every list of algorithms, whomever it holds for: sshd ends at one,
+    /// too, that does not count.
+    pub of_some_builds: Vec<SshdSetting>,
 }
 
 impl Sshd {
@@ -150,7 +165,7 @@ impl Guest {
     /// # Errors
     /// When a file cannot be read, or has a line for which sshd would not start.
     pub fn sshd(&self) -> Fact<Option<&Sshd>> {
-        let fact = self.facts.sshd.get_or_init(|| read(self));
+        let fact = self.facts.sshd.config.get_or_init(|| read(self));
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 }
@@ -161,11 +176,18 @@ fn read(guest: &Guest) -> Fact<Option<Sshd>> {
         return Ok(None);
     }
     let mut sshd = Sshd::default();
-    read_into(guest, &path, &mut sshd, 0)?;
+    read_into(guest, &path, &mut sshd, 0, true)?;
     Ok(Some(sshd))
 }
 
-fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> Fact<()> {
+/// Reads a file into what is known. In one that a `Match` of some includes no `Match` is one of all.
+fn read_into(
+    guest: &Guest,
+    path: &GuestPath,
+    sshd: &mut Sshd,
+    depth: usize,
+    of_all: bool,
+) -> Fact<()> {
     let Some(content) = guest.file(path)? else { return Ok(()) };
     if depth > MAX_DEPTH {
         return Err(Unknown(format!("{path}: too many files include one another")));
@@ -175,54 +197,57 @@ fn read_into(guest: &Guest, path: &GuestPath, sshd: &mut Sshd, depth: usize) -> 
         return Err(Unknown(format!("{path}:{}: {}", error.line, error.reason)));
     }
     // A Match goes on to the next one or to the end of its file.
-    let mut is_active = true;
+    let mut is_active = of_all;
     let mut in_match = false;
     for directive in file.directives() {
+        let keyword = directive.keyword.as_str();
+        let at = |why: &str| Unknown(format!("{path}:{}: {why}", directive.line));
         // Inside a Match that is not met too: sshd reads the keywords of all of them when it starts.
-        if !is_keyword(&directive.keyword) {
-            return Err(Unknown(format!(
-                "{path}:{}: no release of sshd that is known takes the keyword {}",
-                directive.line, directive.keyword
-            )));
+        if !is_keyword(keyword) {
+            let why = format!("no release of sshd that is known takes the keyword {keyword}");
+            return Err(at(&why));
         }
-        if refuses(&directive.keyword, &directive.arguments[0]) {
-            let keyword = &directive.keyword;
-            let why = format!("{path}:{}: {keyword} is yes or no", directive.line);
-            return Err(Unknown(why));
+        if let Some(why) = refused(directive) {
+            return Err(at(&format!("{keyword} {why}")));
         }
-        match directive.keyword.as_str() {
+        if !is_active && is_global(keyword) {
+            return Err(at(&format!("{keyword} may not stand in a Match of some")));
+        }
+        let setting = || SshdSetting {
+            path: path.clone(),
+            line: directive.line,
+            keyword: keyword.to_owned(),
+            arguments: directive.arguments.clone(),
+            in_match,
+        };
+        if has_algorithms(keyword) || is_of_some(keyword) {
+            sshd.of_some_builds.push(setting());
+        }
+        match keyword {
             "match" => {
                 in_match = true;
-                is_active = directive.arguments.len() == 1
+                is_active = of_all
+                    && directive.arguments.len() == 1
                     && directive.arguments[0].eq_ignore_ascii_case(b"all");
+            }
+            "include" => {
+                for pattern in &directive.arguments {
+                    let included = matching(guest, pattern)?;
+                    for included in
+                        included.ok_or_else(|| at("a directory of an Include is a pattern"))?
+                    {
+                        read_into(guest, &included, sshd, depth + 1, is_active)?;
+                    }
+                }
             }
             "authorizedkeysfile" if !is_active => {
                 sshd.of_some.extend(directive.arguments.iter().cloned());
             }
             _ if !is_active => {}
             "port" if crate::parse::fields::unsigned::<u16>(&directive.arguments[0]).is_none() => {
-                return Err(Unknown(format!(
-                    "{path}:{}: not the number of a port",
-                    directive.line
-                )));
+                return Err(at("not the number of a port"));
             }
-            "include" => {
-                for pattern in &directive.arguments {
-                    let at = |why: &str| Unknown(format!("{path}:{}: {why}", directive.line));
-                    for included in matching(guest, pattern)?
-                        .ok_or_else(|| at("a directory of an Include is a pattern"))?
-                    {
-                        read_into(guest, &included, sshd, depth + 1)?;
-                    }
-                }
-            }
-            keyword => sshd.settings.push(SshdSetting {
-                path: path.clone(),
-                line: directive.line,
-                keyword: keyword.to_owned(),
-                arguments: directive.arguments.clone(),
-                in_match,
-            }),
+            _ => sshd.settings.push(setting()),
         }
     }
     Ok(())
@@ -251,34 +276,9 @@ fn matching(guest: &Guest, pattern: &[u8]) -> Fact<Option<Vec<GuestPath>>> {
     Ok(Some(names.iter().filter(fits).map(|name| directory.join(name)).collect()))
 }
 
-/// Whether a name is like a pattern of `*` and `?`.
-fn is_like(name: &[u8], pattern: &[u8]) -> bool {
-    match (name, pattern) {
-        ([], []) => true,
-        (_, [b'*', rest @ ..]) => (0..=name.len()).any(|skip| is_like(&name[skip..], rest)),
-        ([_, name @ ..], [b'?', rest @ ..]) => is_like(name, rest),
-        ([a, name @ ..], [b, rest @ ..]) if a == b => is_like(name, rest),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_of_includes() {
-        for (name, pattern, fits) in [
-            ("50-a.conf", "*.conf", true),
-            (".conf", "*.conf", true),
-            ("a.conf~", "*.conf", false),
-            ("ab", "a?", true),
-            ("abc", "a?", false),
-            ("a", "a*b", false),
-        ] {
-            assert_eq!(is_like(name.as_bytes(), pattern.as_bytes()), fits, "{name} {pattern}");
-        }
-    }
 
     #[test]
     fn who_is_kept_out() {
@@ -290,7 +290,7 @@ mod tests {
                 arguments: arguments.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
                 in_match: false,
             };
-            Sshd { settings: lines.iter().map(setting).collect(), of_some: Vec::new() }
+            Sshd { settings: lines.iter().map(setting).collect(), ..Sshd::default() }
         };
         for (lines, by) in [
             (&[("allowusers", "admin")][..], Some("allowusers")),

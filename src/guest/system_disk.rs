@@ -81,6 +81,15 @@ fn named(guest: &Guest, wanted: &str) -> Fact<BTreeSet<usize>> {
 fn live(guest: &Guest) -> Fact<SystemDisks> {
     let disks = guest.disks()?;
     let mounts = guest.mounts()?;
+    // proc_pid_mountinfo(5) has no line for what a chroot's root lies in. Its own disk would be told,
+    // and not the machine's, which has the swaps and every mount that is not seen from here.
+    if mounts.own.at(b"/").is_none() {
+        return Err(Unknown(
+            "/ is no mount point, as in a chroot: which disk is the system's is not told; name it \
+             with --system-disk, or look from outside with --root"
+                .to_owned(),
+        ));
+    }
     let mut system = BTreeSet::new();
     for target in SYSTEM_TARGETS {
         let Some(mount) = mounts.own.at(target.as_bytes()) else { continue };

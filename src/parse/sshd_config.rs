@@ -4,9 +4,13 @@
 //! a comment that begins a word. Which directive counts, and what `Include` and `Match` do, is the caller's matter.
 //! Compared with `sshd -T` of OpenSSH 9.2.
 
+mod algorithms;
 mod keywords;
+mod pattern;
 
-pub use keywords::{KEYWORDS, SWITCHES};
+pub use algorithms::{Taken, has_algorithms, takes};
+pub use keywords::{GLOBALS, KEYWORDS, OF_SOME, SWITCHES};
+pub use pattern::is_like;
 
 use super::fields::{is_c_space, trim};
 use super::lines::{self, LineError};
@@ -62,11 +66,29 @@ pub fn is_keyword(keyword: &str) -> bool {
     KEYWORDS.binary_search(&keyword).is_ok()
 }
 
-/// Whether a keyword, in lower case, does not take this value, so that sshd ends.
-pub fn refuses(keyword: &str, value: &[u8]) -> bool {
-    SWITCHES.binary_search(&keyword).is_ok()
-        && !value.eq_ignore_ascii_case(b"yes")
-        && !value.eq_ignore_ascii_case(b"no")
+/// Why sshd ends at a directive, whatever its release, where that can be told from it alone.
+pub fn refused(directive: &Directive) -> Option<&'static str> {
+    let keyword = directive.keyword.as_str();
+    let value = &directive.arguments[0];
+    let is_switch = SWITCHES.binary_search(&keyword).is_ok();
+    if is_switch && !value.eq_ignore_ascii_case(b"yes") && !value.eq_ignore_ascii_case(b"no") {
+        return Some("is yes or no");
+    }
+    if has_algorithms(keyword) && value.is_empty() {
+        return Some("names nothing");
+    }
+    let has_one = is_switch || has_algorithms(keyword);
+    (has_one && directive.arguments.len() > 1).then_some("has one value, without blanks")
+}
+
+/// Whether a keyword, in lower case, is one that some release or build of sshd does not take.
+pub fn is_of_some(keyword: &str) -> bool {
+    OF_SOME.binary_search(&keyword).is_ok()
+}
+
+/// Whether a keyword, in lower case, may not stand in a `Match` of some, so that sshd ends at it there.
+pub fn is_global(keyword: &str) -> bool {
+    GLOBALS.binary_search(&keyword).is_ok()
 }
 
 fn directive(line: usize, raw: &[u8]) -> Result<Option<Directive>, &'static str> {
@@ -172,8 +194,27 @@ mod tests {
         assert!(KEYWORDS.is_sorted());
         assert!(is_keyword("permitrootlogin") && !is_keyword("nosuchkeyword"));
         assert!(SWITCHES.is_sorted() && SWITCHES.iter().all(|keyword| is_keyword(keyword)));
-        assert!(refuses("usepam", b"maybe") && !refuses("usepam", b"No"));
-        assert!(!refuses("permitrootlogin", b"without-password"));
+        assert!(GLOBALS.is_sorted() && GLOBALS.iter().all(|keyword| is_keyword(keyword)));
+        assert!(OF_SOME.is_sorted() && OF_SOME.iter().all(|keyword| is_keyword(keyword)));
+        assert!(is_of_some("pubkeyacceptedalgorithms") && !is_of_some("usepam"));
+        assert!(is_global("ciphers") && !is_global("pubkeyacceptedalgorithms"));
+    }
+
+    #[test]
+    fn directives_that_stop_sshd() {
+        for (line, is_refused) in [
+            ("UsePAM maybe", true),
+            ("UsePAM No # why", false),
+            ("UsePAM yes no", true),
+            ("PermitRootLogin without-password", false),
+            ("Ciphers aes128-ctr, aes256-ctr", true),
+            ("Ciphers \"aes128-ctr,aes256-ctr\"", false),
+            ("MACs ''", true),
+            ("AcceptEnv LANG LC_*", false),
+        ] {
+            let file = SshdConfig::parse(line.as_bytes());
+            assert_eq!(refused(&file.directives()[0]).is_some(), is_refused, "{line}");
+        }
     }
 
     #[test]

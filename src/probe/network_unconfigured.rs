@@ -2,10 +2,11 @@
 //!
 //! Scripts and networkd do what the files say and nothing more. NetworkManager and wicked have a DHCP
 //! client of their own, and NetworkManager a profile for a card that no file names; one that a file
-//! names and leaves down at boot stays down.
+//! names and leaves down at boot stays down. A card that comes up with neither DHCP nor an address has
+//! its link's own alone, whoever sees to it.
 
 use super::{Answer, Guest};
-use crate::guest::{Dialect, Fact, Network};
+use crate::guest::{Addressing, Connection, Dialect, Fact, Network};
 use crate::model::{ByteString, Finding, GuestPath, Subject, Verdict};
 
 /// Scripts that configure cards.
@@ -35,6 +36,9 @@ const NETWORK_SCRIPTS: Scripts = Scripts {
     clients: &["dhclient"],
 };
 
+/// Services that ask for every card by DHCP, whatever the files of others say.
+const CLIENTS_OF_EVERY_CARD: [&str; 2] = ["dhcpcd", "connman"];
+
 /// Where root's scripts look for programs.
 const DIRECTORIES: [&str; 4] = ["/sbin", "/usr/sbin", "/usr/bin", "/bin"];
 
@@ -49,8 +53,10 @@ pub fn judge(guest: &Guest) -> Answer {
         findings.extend(without_client(network, scripts));
     }
     let file = scripts.as_ref().map(|scripts| scripts.file).or_else(|| networkd(network));
+    let mut doubts = network.doubts.clone();
     if !network.is_rewritten {
-        match first_card(guest, network)? {
+        let card = first_card(guest, network)?;
+        match card {
             Some(card) if network.configures(card.as_bytes()) => {}
             card => match (card, file) {
                 (Some(card), Some(file)) => {
@@ -60,11 +66,46 @@ pub fn judge(guest: &Guest) -> Answer {
                 _ => findings.extend(left_down(network, card)),
             },
         }
+        if findings.is_empty() && doubts.is_empty() {
+            match addressing(guest, network, card)? {
+                Addressing::Given => {}
+                Addressing::Missing(connection) => findings.push(no_address(connection, card)),
+                Addressing::Untold(why) => doubts.push(why),
+            }
+        }
     }
-    match (scripts, findings.is_empty()) {
+    match (scripts, findings.is_empty() && doubts.is_empty()) {
         (None, true) => Ok(Verdict::NotApplicable("other-manager")),
-        _ => Ok(Verdict::from_parts(findings, network.doubts.clone())),
+        _ => Ok(Verdict::from_parts(findings, doubts)),
     }
+}
+
+/// What boot gives the first card, but for what sees to cards beside the files that are read.
+fn addressing<'a>(guest: &Guest, network: &'a Network, card: Option<&str>) -> Fact<Addressing<'a>> {
+    let addressing = network.addressing(card.map(str::as_bytes));
+    if network.managers.is_unknown() {
+        return Ok(Addressing::Given);
+    }
+    if matches!(addressing, Addressing::Given) {
+        return Ok(addressing);
+    }
+    for client in CLIENTS_OF_EVERY_CARD {
+        if guest.service(client)?.is_some_and(|service| service.starts.is_enabled()) {
+            return Ok(Addressing::Given);
+        }
+    }
+    // dracut.cmdline(7); an initramfs may leave the card as it set it up.
+    if guest.command_lines()?.configured().any(|line| line.all("ip").next().is_some()) {
+        let reason = "whether a card keeps the address of the kernel argument ip= is not told";
+        return Ok(Addressing::Untold(reason.to_owned()));
+    }
+    Ok(addressing)
+}
+
+fn no_address(connection: &Connection, card: Option<&str>) -> Finding {
+    let name = connection.profile.name.as_deref().or(card.map(str::as_bytes)).unwrap_or(b"*");
+    let subject = Subject::line(&connection.path, connection.profile.line);
+    Finding::new("no-address", subject).with("interface", ByteString::from(name))
 }
 
 /// Where networkd alone sees to the cards, the file that has, or should have, the first card.
@@ -83,6 +124,7 @@ fn left_down(network: &Network, card: Option<&str>) -> Option<Finding> {
     }
     let mut profiles = network.connections.iter().filter(|connection| {
         !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
+            && !connection.is_rewritten
             && network.is_about_a_card(&connection.profile)
     });
     if profiles.clone().any(|connection| connection.profile.at_boot) {
@@ -135,7 +177,7 @@ fn without_client(network: &Network, scripts: &Scripts) -> Vec<Finding> {
             && profile.dhcp == Some(true)
             && network.is_about_a_card(profile)
     });
-    let finding = |connection: &crate::guest::Connection| {
+    let finding = |connection: &Connection| {
         let name = connection.profile.name.as_deref().unwrap_or(b"*");
         Finding::new("no-client", Subject::line(&connection.path, connection.profile.line))
             .with("interface", ByteString::from(name))

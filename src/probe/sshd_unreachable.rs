@@ -6,6 +6,7 @@ use super::{Answer, Guest};
 use crate::guest::{Fact, SSHD_CONFIG, Sshd, SshdSetting, Starts, Unknown};
 use crate::model::{Finding, GuestPath, Subject, Verdict};
 use crate::parse::passwd::{Entry, Kind};
+use crate::parse::sshd_config::{Taken, is_of_some, takes};
 
 /// The names of the service and of the socket that starts it.
 const UNITS: [&str; 4] = ["sshd", "ssh", "sshd.socket", "ssh.socket"];
@@ -23,9 +24,13 @@ pub fn judge(guest: &Guest) -> Answer {
     let mut findings = Vec::new();
     let mut doubts = Vec::new();
     let has_keys = key_provision(guest)?;
-    for found in
-        [enabled(guest), listens(guest, sshd), host_keys(guest, sshd), login(guest, sshd, has_keys)]
-    {
+    for found in [
+        enabled(guest),
+        known_to_program(guest, sshd),
+        listens(guest, sshd),
+        host_keys(guest, sshd),
+        login(guest, sshd, has_keys),
+    ] {
         match found {
             Ok(found) => findings.extend(found),
             Err(why) => doubts.push(why.0),
@@ -68,30 +73,75 @@ fn enabled(guest: &Guest) -> Fact<Vec<Finding>> {
     Ok(vec![Finding::new(key, subject).with("service", name)])
 }
 
-/// sshd ends when it can bind none of its addresses, as a clone that has another than its source;
-/// on the loopback it starts and is reached by nobody else.
-fn listens(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
-    let addresses = sshd.listen_addresses();
-    let Some((first, _)) = addresses.first() else { return Ok(Vec::new()) };
-    if is_opened_by_socket(guest)? {
-        return Ok(Vec::new());
-    }
-    for (setting, address) in &addresses {
-        match address.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => return Ok(Vec::new()),
-            Ok(_) => {}
-            Err(_) if address == "localhost" => {}
-            Err(_) => {
-                let SshdSetting { path, line, .. } = setting;
-                let why = format!(
-                    "{path}:{line}: which address {address} has on a new instance cannot be told"
-                );
-                return Err(Unknown(why));
+/// sshd ends at a keyword that its build does not know, and at the name of an algorithm, in any list.
+fn known_to_program(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut unclear = None;
+    for setting in &sshd.of_some_builds {
+        let SshdSetting { path, line, keyword, .. } = setting;
+        let program = guest.sshd_program().map_err(|Unknown(why)| {
+            Unknown(format!("{path}:{line}: whether sshd takes {keyword} cannot be told: {why}"))
+        })?;
+        if is_of_some(keyword) && !program.knows(keyword) {
+            let finding = Finding::new("keyword-unknown", at(setting));
+            findings.push(finding.with("keyword", keyword));
+            continue;
+        }
+        match takes(program, keyword, &String::from_utf8_lossy(&setting.arguments[0])) {
+            Taken::Yes => {}
+            Taken::No(name) => {
+                let finding = Finding::new("algorithm-unknown", at(setting));
+                findings.push(finding.with("keyword", keyword).with("name", name));
+            }
+            Taken::Unclear(name) => {
+                let why = "not every release of sshd starts with";
+                unclear = unclear.or(Some(format!("{path}:{line}: {why} {keyword} {name}")));
             }
         }
     }
-    let list: Vec<&str> = addresses.iter().map(|(_, address)| address.as_str()).collect();
-    Ok(vec![Finding::new("listens-elsewhere", at(first)).with("addresses", list.join(", "))])
+    match unclear {
+        Some(why) if findings.is_empty() => Err(Unknown(why)),
+        _ => Ok(findings),
+    }
+}
+
+/// sshd ends when it can bind none of its addresses, as a clone that has another than its source;
+/// on the loopback it starts and is reached by nobody else. Its sockets of IPv6 serve no IPv4, whatever
+/// net.ipv6.bindv6only says (sshd.c sets IPV6_V6ONLY), and every instance has an address of IPv4.
+fn listens(guest: &Guest, sshd: &Sshd) -> Fact<Vec<Finding>> {
+    let addresses = sshd.listen_addresses();
+    let family = sshd.value("addressfamily").filter(|family| family != "any");
+    let is_ipv6 = family.as_deref() == Some("inet6");
+    if addresses.is_empty() && !is_ipv6 || is_opened_by_socket(guest)? {
+        return Ok(Vec::new());
+    }
+    let mut on_ipv6 = sshd.first("addressfamily").filter(|_| is_ipv6);
+    let mut is_reached = false;
+    for (setting, address) in &addresses {
+        let unclear = |why| Unknown(format!("{}:{}: {why}", setting.path, setting.line));
+        match address.parse::<IpAddr>() {
+            Ok(ip) if family.is_some() && ip.is_ipv6() != is_ipv6 => {
+                return Err(unclear(format!("{address} is not of the AddressFamily")));
+            }
+            Ok(ip) if ip.is_unspecified() && ip.is_ipv6() => on_ipv6 = on_ipv6.or(Some(*setting)),
+            Ok(ip) => is_reached |= ip.is_unspecified(),
+            Err(_) if address == "localhost" => {}
+            Err(_) => {
+                let why = format!("which address {address} has on a new instance cannot be told");
+                return Err(unclear(why));
+            }
+        }
+    }
+    Ok(match (on_ipv6, addresses.first()) {
+        _ if is_reached => Vec::new(),
+        (Some(setting), _) => vec![Finding::new("ipv6-alone", at(setting))],
+        (None, Some((first, _))) => {
+            let list: Vec<&str> = addresses.iter().map(|(_, address)| address.as_str()).collect();
+            let finding = Finding::new("listens-elsewhere", at(first));
+            vec![finding.with("addresses", list.join(", "))]
+        }
+        (None, None) => Vec::new(),
+    })
 }
 
 /// Whether systemd listens in sshd's place, and does not ask what its configuration says.
@@ -180,14 +230,5 @@ fn key_provision(guest: &Guest) -> Fact<bool> {
     let is_key =
         |line: &[u8]| !line.trim_ascii().is_empty() && !line.trim_ascii().starts_with(b"#");
     let of_image = keys.is_some_and(|keys| keys.split(|b| *b == b'\n').any(is_key));
-    Ok(of_image || cloud_init_runs(guest)?)
-}
-
-/// cloud-init's module ssh makes host keys and writes the keys of the metadata.
-fn cloud_init_runs(guest: &Guest) -> Fact<bool> {
-    let switch = GuestPath::from("/etc/cloud/cloud-init.disabled");
-    if guest.root().lstat(&switch)?.is_some() {
-        return Ok(false);
-    }
-    Ok(guest.service("cloud-init")?.is_some_and(|service| service.starts == Starts::AtBoot))
+    Ok(of_image || guest.cloud_init_with_keys()?.is_some())
 }

@@ -1,11 +1,9 @@
 //! What a file is, apart from its content.
 
-use std::collections::BTreeMap;
-
 use rustix::fs::{FileType, Stat};
 use serde::{Deserialize, Serialize};
 
-use crate::model::ByteString;
+use super::Xattrs;
 
 /// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,8 +100,8 @@ pub struct Attributes {
     /// Inode number there.
     pub inode: u64,
     /// Extended attributes, the SELinux label and ACLs among them; read only when asked for.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub xattrs: BTreeMap<String, ByteString>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xattrs: Option<Xattrs>,
     /// Inode flags as FS_IOC_GETFLAGS gives them, where the filesystem has them; read only when
     /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +127,7 @@ impl Attributes {
             links: stat.st_nlink,
             device: stat.st_dev,
             inode: stat.st_ino,
-            xattrs: BTreeMap::new(),
+            xattrs: None,
             flags: None,
         }
     }
@@ -140,7 +138,8 @@ impl Attributes {
     }
 
     /// Whether `other` is what rollback has to give back: everything but access time, inode
-    /// number and device, which no replacement can keep.
+    /// number and device, which no replacement can keep. Extended attributes that nobody asked for
+    /// are not known: the first journals have none of links.
     pub fn restores(&self, other: &Attributes) -> bool {
         self.kind == other.kind
             && self.mode == other.mode
@@ -148,7 +147,7 @@ impl Attributes {
             && self.gid == other.gid
             && self.size == other.size
             && self.modified == other.modified
-            && self.xattrs == other.xattrs
+            && (other.xattrs.is_none() || self.xattrs == other.xattrs)
             && self.flags == other.flags
     }
 }

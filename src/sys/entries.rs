@@ -4,6 +4,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::write::{Spot, timestamps};
+use super::xattrs::Bearer;
 use super::{Attributes, Error, Result};
 
 impl Spot {
@@ -47,16 +48,19 @@ impl Spot {
         self.dir.sync()
     }
 
-    /// Give a symbolic link its owner and times; it has no mode of its own.
+    /// Give a symbolic link its owner, extended attributes and times; it has no mode of its own.
     ///
     /// # Errors
     /// What the system says.
     pub fn set_link_attributes(&self, like: &Attributes) -> Result<()> {
-        let fail = |e: Errno| Error::errno("set the times of", &self.path, e);
+        let fail = |e: Errno| Error::errno("set the attributes of", &self.path, e);
         let owner = Some(rustix::fs::Uid::from_raw(like.uid));
         let group = Some(rustix::fs::Gid::from_raw(like.gid));
         let (fd, name) = (self.dir.fd(), self.name.as_slice());
         rustix::fs::chownat(&fd, name, owner, group, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+        if let Some(xattrs) = &like.xattrs {
+            xattrs.give_to(&Bearer::link(&self.dir, name)).map_err(fail)?;
+        }
         let times = timestamps(like.accessed, like.modified);
         rustix::fs::utimensat(&fd, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         // A link cannot be opened and synced by itself, and its directory's names are not its times.

@@ -4,7 +4,8 @@
 //! renaming. So the two names are exchanged, in one step of the kernel, and what came out is looked
 //! at: if it is not what was read, it goes back. Before that the new file, which the disk has by
 //! then, takes a second name, so that what a crash leaves under that name is whole, and either ours
-//! or what came out.
+//! or what came out. What came out may be anything, such as the link that a manager of resolv.conf
+//! has put there: whatever cannot be read is not what was read.
 
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
@@ -35,17 +36,29 @@ impl Spot {
                 return self.dir.remove(out).and(failed);
             }
         }
-        if self.dir.read(out, MAX_FILE)?.is_some_and(|came_out| came_out == read) {
+        let came_out = self.file_of(out);
+        if matches!(&came_out, Ok(Some(came_out)) if came_out == read) {
             return self.dir.remove(out);
         }
         self.exchange(out).map_err(|e| Error::errno("replace", &self.path, e))?;
-        if self.dir.read(out, MAX_FILE)?.is_some_and(|came_out| came_out == content) {
+        if matches!(self.file_of(out), Ok(Some(came_out)) if came_out == content) {
             self.dir.remove(out)?;
         } else {
             // They changed it once more, and this is the later one.
             self.rename(out, &self.name)?;
         }
-        Err(self.changed())
+        came_out.and_then(|_| Err(self.changed()))
+    }
+
+    /// What stands under a name, where that is a file that could be edited.
+    ///
+    /// # Errors
+    /// What the system says when it is one and cannot be read.
+    fn file_of(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        match self.dir.read(name, MAX_FILE) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotRegular | ErrorKind::TooLarge) => Ok(None),
+            read => read,
+        }
     }
 
     /// Clear away what a replacement that was cut short has left. What somebody else wrote, and was
@@ -56,8 +69,14 @@ impl Spot {
     pub fn settle(&self, temporary: &str, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
         self.dir.remove(temporary.as_bytes())?;
         let out = &name_of_what_comes_out(temporary);
-        let Some(came_out) = self.dir.read(out, MAX_FILE)? else { return Ok(()) };
-        if is_ours(&came_out) || !self.read()?.is_some_and(|now| is_ours(&now)) {
+        if self.dir.lstat(out)?.is_none() {
+            return Ok(());
+        }
+        let is_ours = |name: &[u8]| -> Result<bool> {
+            Ok(self.file_of(name)?.is_some_and(|content| is_ours(&content)))
+        };
+        // Neither is ours: they changed it once more, and what has its name is the later one.
+        if is_ours(out)? || !is_ours(&self.name)? {
             return self.dir.remove(out);
         }
         self.rename(out, &self.name)?;

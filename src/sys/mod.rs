@@ -19,6 +19,7 @@ mod dir;
 mod entries;
 mod error;
 mod exchange;
+mod file_id;
 mod files;
 mod host;
 mod image;
@@ -26,6 +27,7 @@ mod kernel;
 mod lock;
 mod metadata;
 mod named;
+mod output;
 mod private_mounts;
 mod privileges;
 mod processes;
@@ -40,6 +42,7 @@ pub mod trace;
 mod walk;
 pub mod watch;
 pub mod write;
+mod xattrs;
 
 pub use addresses::Address;
 pub use attributes::{Attributes, FileKind, InodeFlags, Time};
@@ -51,18 +54,19 @@ pub use contents::{FirstNames, OpenFile, Piece, Reads, Tally, Wanted};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::{Error, ErrorKind, Result};
+pub use file_id::{FileId, file_id, remove_made};
 pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, be_nice, exists, is_root, is_terminal_err, is_terminal_in,
     is_terminal_out, leave_directory, list_named, listen, machine_state_dir, note_signals, print,
-    read_named, refuse_core, remove_named, rename_new, run_in_foreground, say, tell, write_named,
-    write_private, write_published,
+    read_named, refuse_core, remove_named, rename_new, run_in_foreground, say, tell,
 };
 pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
-pub use named::{Named, Reader, open_named, write_streamed};
+pub use named::{Named, Reader, open_named};
+pub use output::{write_named, write_private, write_published, write_streamed};
 pub use private_mounts::{PrivateMounts, Volume};
 pub use privileges::{Confinement, Power, confine, lower};
 pub use processes::{Hold, Holder, MountKey, Opener};
@@ -76,3 +80,4 @@ pub use stream::{Stamp, Stream};
 pub use swap_file::Blocks;
 pub use sweep::{Census, Erased, Held, Reach, held};
 pub use walk::{Answer, Filesystem};
+pub use xattrs::Xattrs;

@@ -5,22 +5,19 @@
 //! last. Where a rename cannot work (the file is a mount point, or has other hard links that must
 //! stay the same file) the content is written in place, which the caller has journalled before.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 
-use rustix::fs::{IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{IFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use super::sweep::{self, Erased, Held, Reach};
+use super::xattrs::{Bearer, Xattrs};
 use super::{Attributes, Dir, Error, ErrorKind, FileKind, InodeFlags, Result, Root, Time};
-use crate::model::{ByteString, Erasure, GuestPath, Sha256};
+use crate::model::{Erasure, GuestPath, Sha256};
 
 /// The largest file that is edited.
 pub const MAX_FILE: u64 = 16 << 20;
-
-/// The largest extended attribute that Linux stores (XATTR_SIZE_MAX of xattr(7)).
-const MAX_XATTR: usize = 65_536;
 
 /// How many links a path may end in, as the kernel has it (path_resolution(7)).
 const MAX_LINKS: usize = 40;
@@ -137,10 +134,16 @@ impl Spot {
     /// What the system says.
     pub fn attributes(&self) -> Result<Option<Attributes>> {
         let Some(mut attributes) = self.dir.lstat(&self.name)? else { return Ok(None) };
+        let xattrs = |of: &Bearer| {
+            Xattrs::of(of).map_err(|e| Error::errno("read the attributes of", &self.path, e))
+        };
+        if attributes.kind == FileKind::Symlink {
+            attributes.xattrs = Some(xattrs(&Bearer::link(&self.dir, &self.name))?);
+        }
         if attributes.kind == FileKind::Regular
             && let Some(file) = self.dir.open_regular(&self.name, OFlags::RDONLY)?
         {
-            attributes.xattrs = xattrs(&file, &self.path)?;
+            attributes.xattrs = Some(xattrs(&Bearer::File(&file))?);
             attributes.flags = match rustix::fs::ioctl_getflags(&file) {
                 Ok(flags) => Some((flags & KEPT_FLAGS).bits()),
                 Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => None,
@@ -244,9 +247,8 @@ impl Spot {
             Some(rustix::fs::Gid::from_raw(like.gid)),
         )
         .map_err(fail)?;
-        for (name, value) in &like.xattrs {
-            rustix::fs::fsetxattr(&file, name.as_str(), value.as_bytes(), XattrFlags::empty())
-                .map_err(fail)?;
+        if let Some(xattrs) = &like.xattrs {
+            xattrs.give_to(&Bearer::File(&file)).map_err(fail)?;
         }
         // After chown, which clears setuid and setgid.
         rustix::fs::fchmod(&file, Mode::from_raw_mode(like.mode)).map_err(fail)?;
@@ -449,30 +451,6 @@ fn copy(from: &mut File, to: &mut File) -> std::io::Result<String> {
             }
         }
     }
-}
-
-fn xattrs(file: &File, path: &GuestPath) -> Result<BTreeMap<String, ByteString>> {
-    let fail = |e: Errno| Error::errno("read the attributes of", path, e);
-    let mut list = vec![0_u8; MAX_XATTR];
-    let length = match rustix::fs::flistxattr(file, &mut list) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => return Ok(BTreeMap::new()),
-        Err(e) => return Err(fail(e)),
-    };
-    let mut found = BTreeMap::new();
-    for name in list[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        let name = String::from_utf8_lossy(name).into_owned();
-        let mut value = vec![0_u8; MAX_XATTR];
-        match rustix::fs::fgetxattr(file, name.as_str(), &mut value) {
-            Ok(length) => {
-                found.insert(name, ByteString::from(&value[..length]));
-            }
-            // Listed and gone again, or listed and not readable (security modules do that).
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-            Err(e) => return Err(fail(e)),
-        }
-    }
-    Ok(found)
 }
 
 fn set_flags(file: &File, wanted: Option<u32>, locked: bool) -> std::result::Result<(), Errno> {

@@ -19,7 +19,7 @@ pub struct Entry {
     modified: (i64, i64),
     links: u64,
     content: Vec<u8>,
-    xattrs: BTreeMap<String, Vec<u8>>,
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Immutable, append-only and the like; `None` where the filesystem has none.
     flags: Option<u32>,
 }
@@ -64,18 +64,17 @@ fn of_path(path: &Path) -> Entry {
     }
 }
 
-fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
+fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut names = vec![0; 64 << 10];
     let used = llistxattr(path, &mut names[..]).unwrap_or(0);
     names[..used]
         .split(|b| *b == 0)
         .filter(|name| !name.is_empty())
         .map(|name| {
-            let name = String::from_utf8_lossy(name).into_owned();
             let mut value = vec![0; 64 << 10];
-            let used = lgetxattr(path, name.as_str(), &mut value[..]).unwrap_or(0);
+            let used = lgetxattr(path, name, &mut value[..]).expect("its value");
             value.truncate(used);
-            (name, value)
+            (name.to_vec(), value)
         })
         .collect()
 }

@@ -238,12 +238,25 @@ impl Live {
         state::mounts(&self.root)
     }
 
-    /// Name the instance. A machine that tests is one machine; its own DMI UUID is not to be seen.
-    pub fn instance(&self, id: &str) {
+    /// Let firmware not name it. A machine that tests is one machine; its own DMI UUID is not to be seen.
+    pub fn nameless(&self) {
         let dmi = self.at("/sys/devices/virtual/dmi/id");
         if fs::exists(format!("{dmi}/product_uuid")).unwrap_or(false) {
             run(&["mount", "-t", "tmpfs", "none", &dmi]);
         }
+    }
+
+    /// Let it be in a boot of its own, as after a restart, or on a clone.
+    pub fn boots_anew(&self) {
+        let random = self.at("/proc/sys/kernel/random");
+        run(&["mount", "-t", "tmpfs", "none", &random]);
+        let id = fs::read("/proc/sys/kernel/random/uuid").expect("a UUID");
+        fs::write(format!("{random}/boot_id"), id).expect("a boot");
+    }
+
+    /// Name the instance.
+    pub fn instance(&self, id: &str) {
+        self.nameless();
         fs::create_dir_all(self.at("/var/lib/cloud/data")).expect("a directory");
         fs::write(self.at("/var/lib/cloud/data/instance-id"), format!("{id}\n")).expect("an id");
     }

@@ -102,7 +102,9 @@ fn adorn(root: &Path) {
             continue; // A case about flags has locked it.
         }
         let _ = chown(&file, None, Some(42));
-        let _ = setxattr(&file, "user.note", b"kept", XattrFlags::empty());
+        for name in [&b"user.note"[..], b"user.\xff"] {
+            let _ = setxattr(&file, name, b"kept", XattrFlags::empty());
+        }
         let old = SystemTime::UNIX_EPOCH + Duration::new(981_173_106, 123_456_789);
         let times = fs::FileTimes::new().set_modified(old);
         fs::File::open(&file).and_then(|file| file.set_times(times)).expect("a time");

@@ -27,6 +27,7 @@ mod live;
 mod planted;
 mod power;
 mod refused;
+mod signalled;
 mod subject;
 mod synced;
 mod together;

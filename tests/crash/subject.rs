@@ -1,14 +1,15 @@
 //! What is killed and refused: a guest, the command under strace, and what must hold afterwards.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::common::command::Done;
+use crate::common::command::{Done, Running, until};
 use crate::common::live::Live;
 use crate::common::state::{self, assert_same};
 
 /// The calls by which guestprep changes files, its own journal's among them.
-pub const CALLS: [&str; 14] = [
+pub const CALLS: [&str; 15] = [
     "fchownat",
     "write",
     "fsync",
@@ -23,6 +24,7 @@ pub const CALLS: [&str; 14] = [
     "utimensat",
     "ioctl",
     "fsetxattr",
+    "lsetxattr",
 ];
 
 /// More calls than any command makes: a series that does not end by itself is broken.
@@ -99,6 +101,21 @@ impl Subject<'_> {
     }
 
     pub fn wrapped(&self, wrapper: &[&str], args: &[&str]) -> Done {
+        Done::of(self.command(wrapper, args).output().expect("guestprep"))
+    }
+
+    /// Start guestprep, which strace holds for two seconds as it makes a call for the Nth time. What
+    /// is signalled is guestprep: strace is no parent of it.
+    pub fn held(&self, args: &[&str], call: &str, n: usize, log: &Path) -> Running {
+        let hold = format!("-e trace={call} -e inject={call}:delay_enter=2000000:when={n}");
+        let mut wrapper: Vec<&str> = ["strace", "-D", "-qq"].into_iter().collect();
+        wrapper.extend(hold.split(' '));
+        wrapper.extend(["-o", log.to_str().expect("UTF-8")]);
+        let mut command = self.command(&wrapper, args);
+        Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+    }
+
+    fn command(&self, wrapper: &[&str], args: &[&str]) -> Command {
         let root = self.root().to_str().expect("UTF-8");
         let argv: Vec<String> = match self {
             Subject::Tree(..) => {
@@ -113,7 +130,7 @@ impl Subject<'_> {
         };
         let mut command = Command::new(&argv[0]);
         command.args(&argv[1..]).env("LC_ALL", "C");
-        Done::of(command.output().expect("guestprep"))
+        command
     }
 
     /// Forget all runs, so that the next does not read them.
@@ -128,6 +145,17 @@ impl Subject<'_> {
         let left = state.lines().find(|line| line.contains("/.guestprep-"));
         assert!(left.is_none(), "{at}: {left:?} is left");
     }
+}
+
+/// Wait until a call was made for the Nth time, at which guestprep is [`Subject::held`]: strace writes
+/// its name before it holds the process.
+#[track_caller]
+pub fn until_held(log: &Path, call: &str, n: usize) {
+    until("it is held", || {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        text.matches(&format!("{call}(")).count() >= n
+    });
+    std::thread::sleep(Duration::from_millis(200));
 }
 
 fn owned(argv: &[&[&str]]) -> Vec<String> {

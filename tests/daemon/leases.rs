@@ -116,3 +116,75 @@ fn the_end_of_a_lease_undoes_nobody_elses_run() {
         assert_eq!(daemon.readiness()["verdict"], "ready", "{}", daemon.get("/v1/report").body);
     });
 }
+
+/// End a daemon; what it had said.
+fn told(daemon: Daemon) -> String {
+    daemon.running.signal("TERM");
+    daemon.running.wait().err
+}
+
+#[test]
+fn a_lease_ends_by_itself_on_its_own_guest_alone() {
+    live::alone(&[], |live| {
+        live.nameless();
+        live.data();
+        let original = live.fstab();
+        let leased = |live: &live::Live| {
+            let daemon = Daemon::start(live, ALLOWED);
+            let done = daemon.post("/v1/prepare", "{\"lease_seconds\": 1}");
+            assert_eq!(done.status, 200, "{done:?}");
+            // An image is made of it now.
+            daemon.running.signal("KILL");
+            done.json()["run"].as_str().unwrap().to_owned()
+        };
+        let run = leased(live);
+        live.boots_anew();
+        std::thread::sleep(Duration::from_secs(1));
+        let prepared = live.state();
+        let daemon = Daemon::start(live, ALLOWED);
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(daemon.readiness()["verdict"], "ready", "{}", daemon.get("/v1/report").body);
+        assert_eq!(live.state(), prepared, "it may be a clone");
+        let said = told(daemon);
+        assert!(said.contains(&format!("`guestprep rollback {run}`")), "{said}");
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert_eq!(live.fstab(), original);
+
+        // An instance that cloud-init has not asked about yet at this boot, and that turns out to be it.
+        live.instance("i-source");
+        leased(live);
+        live.boots_anew();
+        std::thread::sleep(Duration::from_secs(1));
+        let daemon = Daemon::start(live, ALLOWED);
+        assert_eq!(daemon.readiness()["verdict"], "ready", "{}", daemon.get("/v1/report").body);
+        fs::create_dir_all(live.at("/run/cloud-init")).unwrap();
+        fs::write(live.at("/run/cloud-init/instance-data.json"), "{}").unwrap();
+        until("the lease has ended", || daemon.is_blocked_by("data-disk-mounted"));
+        assert_eq!(live.fstab(), original);
+        drop(daemon);
+
+        // A clone is no prepared guest: what it mounts is no drift, and it is prepared as any other.
+        let run = leased(live);
+        live.instance("i-clone");
+        std::thread::sleep(Duration::from_secs(1));
+        let daemon = Daemon::start(live, ALLOWED);
+        std::thread::sleep(Duration::from_secs(1));
+        let done = daemon.post("/v1/prepare", "");
+        assert_eq!((done.status, &done.json()["run"]), (200, &serde_json::Value::Null), "{done:?}");
+        let said = told(daemon);
+        assert!(!said.contains(&run), "{said}");
+    });
+}
+
+#[test]
+fn a_capture_that_was_killed_is_undone_before_the_next_prepare() {
+    live::alone(&[], |live| {
+        live.data();
+        live.guestprep(&["capture", "--", "sh", "-c", "kill -9 $PPID"]).exits(137);
+        let daemon = Daemon::start(live, ALLOWED);
+        let done = daemon.post("/v1/prepare", "");
+        assert_eq!(done.status, 200, "{done:?}");
+        assert!(done.json()["run"].is_string(), "{done:?}");
+        live.guestprep(&["runs"]).exits(0).says("capture  rolled back").says("prepare  prepared");
+    });
+}

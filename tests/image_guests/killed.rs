@@ -34,15 +34,18 @@ const CALLS: [&str; 7] = [
 /// Which of the calls of a kind: more of them where one call is like the next.
 const TIMES: [usize; 8] = [1, 2, 3, 6, 11, 20, 40, 80];
 
-struct Victim {
-    directory: TempDir,
-    disk: PathBuf,
+/// An image, and what it was.
+pub struct Victim {
+    /// Where it lies.
+    pub directory: TempDir,
+    /// Its path.
+    pub disk: PathBuf,
     before: String,
 }
 
 impl Victim {
     /// An image with what `prepare` changes: lines of fstab and crypttab, a unit, a file to go.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = directory_in_memory();
         let root = directory.path().join("root");
         let fixture = Fixture::distro_in_memory("debian-12");
@@ -67,7 +70,7 @@ impl Victim {
 
     /// The tree on the disk is the one from before.
     #[track_caller]
-    fn assert_as_before(&self, at: &str) {
+    pub fn assert_as_before(&self, at: &str) {
         let now = sh(self.directory.path(), &self.disk, DIGEST);
         let changed = similar::TextDiff::from_lines(&self.before, &now);
         assert!(now == self.before, "{at}:\n{}", changed.unified_diff().context_radius(0));

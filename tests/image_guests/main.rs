@@ -31,7 +31,9 @@ mod names;
 mod program;
 mod shell;
 mod three_ways;
+mod unseen;
 mod untouched;
+mod which;
 
 /// EL 7 has Linux 3.10, older than copy_file_range, openat2 and statx.
 #[test]

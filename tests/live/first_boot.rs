@@ -88,6 +88,8 @@ fn the_source_is_left_alone() {
         live.data();
         live.instance("i-source");
         live.guestprep(&["prepare", "--yes"]).exits(0);
+        live.guestprep(&["firstboot"]).exits(0).says("This is no clone");
+        live.boots_anew();
         let says = |code: i32, words: &str| {
             let (before, kept) = (live.state(), names(live, STATE));
             live.guestprep(&["firstboot"]).exits(code).says(words).says("Nothing was done");

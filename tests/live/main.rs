@@ -18,6 +18,7 @@ mod common {
 }
 
 mod at_shutdown;
+mod attributes;
 mod busy;
 mod capture;
 mod filesystems;

@@ -60,7 +60,7 @@ fn netplan_generates_from_a_mended_file() {
 }
 
 /// The commands that ifup would run.
-fn ifup(root: &Path, interface: &str) -> String {
+pub(crate) fn ifup(root: &Path, interface: &str) -> String {
     let output = run(Command::new("ifup")
         .args(["--no-act", "--force", "--no-scripts", "--interfaces"])
         .arg(root.join("etc/network/interfaces"))
@@ -150,7 +150,7 @@ fn a_shell_reads_a_mended_ifcfg_file() {
 }
 
 /// What networkd says while it configures a card named eth0 by the files of a tree.
-fn networkd(root: &Path) -> String {
+pub(crate) fn networkd(root: &Path) -> String {
     // /sys is read-only, as in a container: networkd then waits for no udev.
     let script = "mount -t tmpfs tmpfs /run/systemd && mkdir -p /run/systemd/netif \
         && chown systemd-network /run/systemd/netif && mount --bind \"$1\" /etc/systemd/network \

@@ -21,7 +21,7 @@ use super::{Fact, Facts, Guest, Mode, SystemFilesystem};
 use crate::model::{GuestPath, Policy};
 use crate::parse::fstab::Fstab;
 use crate::parse::superblock::Superblock;
-use crate::sys::{self, DiskImage, Filesystem, PrivateMounts, Root, Runner};
+use crate::sys::{self, DiskImage, FileId, Filesystem, PrivateMounts, Root, Runner};
 use assemble::Assembly;
 use layout::Layout;
 pub(super) use names::Named;
@@ -36,6 +36,15 @@ pub enum Access {
     Change,
     /// To be changed, and a copy that nobody uses before it is closed.
     ChangeCopy,
+}
+
+/// The file that a run on a disk image changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// Whether it is the image itself, and not a copy that the run made.
+    pub in_place: bool,
+    /// Which file it is, whatever it is called.
+    pub id: FileId,
 }
 
 /// Who reads the filesystems of an image.
@@ -266,6 +275,16 @@ impl Guest {
             record: None,
             facts: Facts::default(),
         })
+    }
+
+    /// The file that a change of it goes into; none for a guest that is not on an image.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn changed_file(&self) -> sys::Result<Option<ChangedFile>> {
+        let Some(image) = &self.image else { return Ok(None) };
+        let in_place = image.access != Access::ChangeCopy;
+        Ok(Some(ChangedFile { in_place, id: image.file.id()? }))
     }
 
     /// The image that it is on; none for a guest that is not on one.

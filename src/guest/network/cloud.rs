@@ -2,19 +2,42 @@
 //!
 //! A clone has another instance id, for which cloud-init's local stage, before any manager starts,
 //! asks the metadata service and writes the files that it wrote here; what they hold now does not
-//! outlive the clone's first boot. It does not where it is off, or its `network:` says `config:
+//! outlive the clone's first boot. Where its configuration has a `network:` of its own, it writes that and
+//! asks nobody. It does not where it is off, or its `network:` says `config:
 //! disabled`, or it trusts the instance id of this guest (`manual_cache_clean`).
 
 use crate::guest::{CloudConfig, Fact, Guest};
 use crate::model::GuestPath;
 use crate::parse::yaml_values::Value;
 
-/// Whether it does. What of its configuration cannot be read goes to `doubts`, and it is taken not
-/// to.
-pub(super) fn rewrites(guest: &Guest, doubts: &mut Vec<String>) -> Fact<bool> {
-    let Some(config) = config(guest, doubts)? else { return Ok(false) };
+/// What it writes for a new instance.
+pub(super) enum Writes {
+    /// Nothing: the files stay as they are.
+    Nothing,
+    /// What the new instance's metadata says.
+    Metadata,
+    /// What this file of the guest's own says under `network:`.
+    Own(GuestPath),
+}
+
+/// What it writes. What of its configuration cannot be read goes to `doubts`, and it is taken to write
+/// nothing.
+pub(super) fn writes(guest: &Guest, doubts: &mut Vec<String>) -> Fact<Writes> {
+    let Some(config) = config(guest, doubts)? else { return Ok(Writes::Nothing) };
     let trusts_cache = config.merged.get("manual_cache_clean") == Some(&Value::Bool(true));
-    Ok(config.manages_network() && !trusts_cache && !is_off_by_kernel(guest)?)
+    if !config.manages_network() || trusts_cache || is_off_by_kernel(guest)? {
+        return Ok(Writes::Nothing);
+    }
+    // An empty mapping says as little as none (Init._find_networking_config).
+    if !matches!(config.merged.get("network"), Some(Value::Map(own)) if !own.is_empty()) {
+        return Ok(Writes::Metadata);
+    }
+    let mut files = config.files_with("network");
+    let Some(first) = files.next() else { return Ok(Writes::Metadata) };
+    if let Some(other) = files.next() {
+        doubts.push(format!("{first}, {other}: `network:` is put together of several files"));
+    }
+    Ok(Writes::Own(first.clone()))
 }
 
 /// Whether it writes /etc/hosts from a template at every boot. `localhost` makes it see to one line

@@ -1,10 +1,11 @@
 //! Finds and reads the files of the managers that boot starts.
 
-use super::{Connection, Dialect, Network, cloud};
+use super::cloud::{self, Writes};
+use super::{Connection, Dialect, Network};
 use crate::guest::{Fact, Family, Guest, Unknown};
 use crate::model::GuestPath;
 use crate::parse::net::{
-    Configuration, ifcfg, interfaces, keyfile, netplan, networkd, persistent_net,
+    Configuration, cloud_init, ifcfg, interfaces, keyfile, netplan, networkd, persistent_net,
 };
 
 /// How deep `source` lines are followed; ifupdown itself sets no limit.
@@ -20,9 +21,13 @@ const NETWORKD: [&str; 4] = [
 ];
 
 pub(super) fn read(guest: &Guest, network: &mut Network) -> Fact<()> {
-    let is_rewriting = cloud::rewrites(guest, &mut network.doubts)?;
-    network.is_rewritten = is_rewriting;
+    let writes = cloud::writes(guest, &mut network.doubts)?;
+    network.is_rewritten = matches!(writes, Writes::Metadata);
+    let is_rewriting = !matches!(writes, Writes::Nothing);
     let mut reader = Reader { guest, network, is_rewriting };
+    if let Writes::Own(path) = &writes {
+        reader.own_of_cloud_init(path);
+    }
     let managers = reader.network.managers;
     let any = managers.is_unknown();
     if any || managers.network_scripts || managers.reads_ifcfg {
@@ -81,7 +86,8 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, path: &GuestPath, dialect: Dialect, text: &[u8], said: Configuration) {
-        let is_rewritten = self.is_rewriting && cloud::is_written_by(path, text);
+        let is_rewritten =
+            self.is_rewriting && dialect != Dialect::CloudInit && cloud::is_written_by(path, text);
         for error in said.errors {
             self.network.doubts.push(format!("{path}:{}: {}", error.line, error.reason));
         }
@@ -89,6 +95,12 @@ impl Reader<'_> {
             let path = path.clone();
             self.network.connections.push(Connection { path, dialect, profile, is_rewritten });
         }
+    }
+
+    /// What cloud-init writes over the files that it wrote before.
+    fn own_of_cloud_init(&mut self, path: &GuestPath) {
+        let Some(text) = self.text(path) else { return };
+        self.add(path, Dialect::CloudInit, &text, cloud_init::read(&text));
     }
 
     fn ifcfg(&mut self, directory: &str, flavour: ifcfg::Flavour) {
@@ -104,7 +116,15 @@ impl Reader<'_> {
                 continue;
             }
             let Some(text) = self.text(&path) else { continue };
-            self.add(&path, dialect, &text, ifcfg::read(suffix, &text, flavour));
+            let mut said = ifcfg::read(suffix, &text, flavour);
+            // What NetworkManager leaves alone is the network scripts', where they run.
+            let managers = self.network.managers;
+            if managers.network_manager && !managers.network_scripts {
+                said.profiles
+                    .iter_mut()
+                    .for_each(|profile| profile.at_boot &= !profile.is_unmanaged);
+            }
+            self.add(&path, dialect, &text, said);
         }
     }
 

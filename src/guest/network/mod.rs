@@ -3,6 +3,7 @@
 //! For probes: which cards there are now, every profile of every manager that boot would use, and
 //! whether cloud-init writes a file anew on a clone. Says what is so, never whether it is good.
 
+mod addressing;
 mod cards;
 mod clients;
 mod cloud;
@@ -17,6 +18,7 @@ use crate::model::{ByteString, Edit, GuestPath, LineChange};
 use crate::parse::net::lease::Lease;
 use crate::parse::net::{Change, Fixed, Kind, Profile, Repair, To};
 
+pub use addressing::Addressing;
 pub use cards::Card;
 pub use clients::Client;
 pub use managers::Managers;
@@ -34,6 +36,8 @@ pub enum Dialect {
     Networkd,
     /// netplan's YAML.
     Netplan,
+    /// cloud-init's `network:`.
+    CloudInit,
     /// ifupdown's interfaces.
     Interfaces,
     /// udev's `.link`.
@@ -92,7 +96,7 @@ pub struct Network {
     pub connections: Vec<Connection>,
     /// The leases that DHCP clients have noted, each the last of its file.
     pub leases: Vec<Lease>,
-    /// Whether cloud-init writes the configuration anew on a clone.
+    /// Whether cloud-init writes the configuration anew on a clone, by what the clone's metadata says.
     pub is_rewritten: bool,
     /// What could not be read, with path and line.
     pub doubts: Vec<String>,
@@ -150,7 +154,8 @@ impl Network {
     /// Whether boot puts a profile to use for a card of that name, by itself or below another interface.
     pub fn configures(&self, card: &[u8]) -> bool {
         let gives_addresses = |connection: &&Connection| {
-            !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
+            !connection.is_rewritten
+                && !matches!(connection.dialect, Dialect::Link | Dialect::UdevRule)
         };
         let connections = self.connections.iter().filter(gives_addresses);
         connections.map(|connection| &connection.profile).any(|profile| {
@@ -184,7 +189,7 @@ impl Network {
 
 /// Whether a name is one that software gives to what it makes: containers, hypervisors, tunnels.
 fn is_made_by_software(name: &[u8]) -> bool {
-    const STARTS: [&[u8]; 30] = [
+    const STARTS: [&[u8]; 31] = [
         b"lo",
         b"docker",
         b"veth",
@@ -208,6 +213,7 @@ fn is_made_by_software(name: &[u8]) -> bool {
         b"ve-",
         b"vb-",
         b"vz-",
+        b"vt-",
         b"host0",
         b"ppp",
         b"wl",

@@ -87,14 +87,13 @@ impl File<'_> {
             masters: self.masters(),
             ports: self.ports(name),
             at_boot: self.at_boot(),
+            is_unmanaged: self.flavour == Flavour::RedHat && self.is_false("NM_CONTROLLED"),
             dhcp: Some(dhcp),
+            asks_v6: Some(self.asks_v6()),
+            unread: self.unread(),
             fixed: self.fixed(),
             macs: self.macs(),
-            is_persistent: self.get("PERSISTENT_DHCLIENT").is_some_and(|value| {
-                [&b"yes"[..], b"y", b"true", b"t", b"1"]
-                    .iter()
-                    .any(|w| value.eq_ignore_ascii_case(w))
-            }),
+            is_persistent: self.is_true("PERSISTENT_DHCLIENT"),
             to_dhcp: if is_part { Repair::RemoveFile } else { self.to_dhcp(dhcp).into() },
         }
     }
@@ -105,6 +104,18 @@ impl File<'_> {
 
     fn is_yes(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| value.eq_ignore_ascii_case(b"yes"))
+    }
+
+    /// Red Hat's words for yes.
+    fn is_true(&self, key: &str) -> bool {
+        const WORDS: [&[u8]; 5] = [b"yes", b"y", b"true", b"t", b"1"];
+        self.get(key).is_some_and(|value| WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)))
+    }
+
+    /// NetworkManager's words for no.
+    fn is_false(&self, key: &str) -> bool {
+        const WORDS: [&[u8]; 5] = [b"no", b"n", b"false", b"f", b"0"];
+        self.get(key).is_some_and(|value| WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)))
     }
 
     fn at_boot(&self) -> bool {
@@ -118,10 +129,53 @@ impl File<'_> {
         }
     }
 
-    fn dhcp(&self) -> bool {
-        let protocol = self.get("BOOTPROTO").unwrap_or_default().to_ascii_lowercase();
+    fn protocol(&self) -> Vec<u8> {
+        self.get("BOOTPROTO").unwrap_or_default().to_ascii_lowercase()
+    }
+
+    fn asks_v6(&self) -> bool {
         match self.flavour {
-            Flavour::RedHat => matches!(protocol.as_slice(), b"dhcp" | b"bootp"),
+            // A router is asked unless the file says not to (sysconfig.txt).
+            Flavour::RedHat => {
+                let asks_router =
+                    self.get("IPV6_AUTOCONF").is_none() || self.is_true("IPV6_AUTOCONF");
+                self.is_true("IPV6INIT") && (self.is_true("DHCPV6C") || asks_router)
+            }
+            Flavour::Suse => matches!(
+                self.protocol().as_slice(),
+                b"dhcp" | b"dhcp+autoip" | b"dhcp6" | b"auto6" | b"autoip6"
+            ),
+        }
+    }
+
+    /// The line of a protocol of which it is not told whether it gives an address.
+    fn unread(&self) -> Option<usize> {
+        let protocol = self.protocol();
+        let is_told = match self.flavour {
+            Flavour::RedHat => {
+                matches!(
+                    protocol.as_slice(),
+                    b"" | b"none" | b"static" | b"dhcp" | b"bootp" | b"autoip" | b"shared"
+                )
+            }
+            Flavour::Suse => {
+                matches!(protocol.as_slice(), b"" | b"none" | b"static" | b"autoip" | b"auto4")
+                    || protocol.starts_with(b"dhcp")
+                    || self.asks_v6()
+            }
+        };
+        let line = || self.values.last("BOOTPROTO").map(|assignment| assignment.line);
+        if is_told { None } else { line() }
+    }
+
+    fn dhcp(&self) -> bool {
+        let protocol = self.protocol();
+        match self.flavour {
+            // A bridge of Open vSwitch says it by a variable of its own (ifup-ovs).
+            Flavour::RedHat => {
+                matches!(protocol.as_slice(), b"dhcp" | b"bootp")
+                    || self.get("OVSBOOTPROTO").is_some_and(|v| v.eq_ignore_ascii_case(b"dhcp"))
+            }
             Flavour::Suse => protocol.starts_with(b"dhcp") && !protocol.starts_with(b"dhcp6"),
         }
     }
@@ -150,7 +204,17 @@ impl File<'_> {
 
     fn masters(&self) -> Vec<Vec<u8>> {
         let keys: &[&str] = match self.flavour {
-            Flavour::RedHat => &["BRIDGE", "MASTER", "TEAM_MASTER", "OVS_BRIDGE"],
+            Flavour::RedHat => &[
+                "BRIDGE",
+                "MASTER",
+                "TEAM_MASTER",
+                "OVS_BRIDGE",
+                "VRF",
+                "BRIDGE_UUID",
+                "MASTER_UUID",
+                "TEAM_MASTER_UUID",
+                "VRF_UUID",
+            ],
             Flavour::Suse => &[],
         };
         keys.iter().filter_map(|key| self.get(key)).map(<[u8]>::to_vec).collect()
@@ -160,7 +224,10 @@ impl File<'_> {
         let is_port = |key: &[u8]| match self.flavour {
             Flavour::RedHat => key == b"PHYSDEV",
             Flavour::Suse => {
-                matches!(key, b"BRIDGE_PORTS" | b"ETHERDEVICE") || key.starts_with(b"BONDING_SLAVE")
+                matches!(key, b"BRIDGE_PORTS" | b"ETHERDEVICE")
+                    || [&b"BONDING_SLAVE"[..], b"TEAM_PORT_DEVICE", b"OVS_BRIDGE_PORT_DEVICE"]
+                        .iter()
+                        .any(|start| key.starts_with(start))
             }
         };
         let named = self.values.assignments().iter().filter(|a| is_port(&a.key));
@@ -352,6 +419,27 @@ mod tests {
         let configuration = read(b"eth0", b"IPADDR=$OLD\nX=$Y\n", Flavour::RedHat);
         assert_eq!(configuration.errors.len(), 1);
         assert_eq!(configuration.profiles[0].fixed, []);
+    }
+
+    #[test]
+    fn ways_to_an_address() {
+        use Flavour::{RedHat, Suse};
+        for (flavour, text, v4, v6, unread) in [
+            (RedHat, "", false, false, None),
+            (RedHat, "IPV6INIT=yes\n", false, true, None),
+            (RedHat, "IPV6INIT=yes\nIPV6_AUTOCONF=no\n", false, false, None),
+            (RedHat, "IPV6INIT=yes\nIPV6_AUTOCONF=no\nDHCPV6C=yes\n", false, true, None),
+            (RedHat, "A=b\nBOOTPROTO=ibft\n", false, false, Some(2)),
+            (RedHat, "TYPE=OVSBridge\nOVSBOOTPROTO=dhcp\n", true, false, None),
+            (Suse, "BOOTPROTO='dhcp'\n", true, true, None),
+            (Suse, "BOOTPROTO='dhcp4'\n", true, false, None),
+            (Suse, "BOOTPROTO='auto6'\n", false, true, None),
+            (Suse, "BOOTPROTO='ppp'\n", false, false, Some(1)),
+        ] {
+            let profile = one(text, flavour);
+            let told = (profile.dhcp, profile.asks_v6, profile.unread);
+            assert_eq!(told, (Some(v4), Some(v6), unread), "{text}");
+        }
     }
 
     fn line() -> impl Strategy<Value = String> {

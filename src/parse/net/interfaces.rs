@@ -66,6 +66,19 @@ impl Stanza {
         })
     }
 
+    /// The line of what may give the interface an address that is not read: a command that runs as it comes
+    /// up, options of another stanza, a method that is not of these.
+    fn unread(&self) -> Option<usize> {
+        const TOLD: [&[u8]; 5] = [b"loopback", b"static", b"manual", b"dhcp", b"ipv4ll"];
+        let method = self.word(3);
+        let is_told = TOLD.contains(&method) || self.is_v6() && method == b"auto";
+        if !is_told || method == b"static" && self.word(4) == b"inherits" {
+            return Some(self.head.line);
+        }
+        let mut commands = self.option(&[b"pre-up", b"up", b"post-up"]);
+        commands.next().map(|(option, _)| option.line)
+    }
+
     fn values(&self, keys: &[&[u8]]) -> Vec<Vec<u8>> {
         self.option(keys).flat_map(|(_, values)| values).filter(|v| v != b"none").collect()
     }
@@ -167,6 +180,10 @@ fn profile(
         b"vlan_raw_device",
     ];
     let mut ports = stanza.values(&ports);
+    // bridge-utils-interfaces(5): every card, or those whose names an expression fits.
+    if ports.iter().any(|port| matches!(port.as_slice(), b"all" | b"regex")) {
+        ports.push(b"*".to_vec());
+    }
     let device = stanza.device();
     if let Some(dot) = device.iter().position(|b| *b == b'.') {
         ports.push(device[..dot].to_vec());
@@ -200,6 +217,8 @@ fn profile(
         ports,
         at_boot: names.iter().any(|auto| auto == stanza.name()),
         dhcp: (!stanza.is_v6()).then_some(method == b"dhcp"),
+        asks_v6: stanza.is_v6().then_some(matches!(method, b"auto" | b"dhcp")),
+        unread: stanza.unread(),
         to_dhcp: if fixed.is_empty() {
             Repair::Manual
         } else {
@@ -330,6 +349,25 @@ mod tests {
         let found = read(b"address 10.0.0.2\nmapping eth0\n script x\niface\n");
         let lines: Vec<usize> = found.configuration.errors.iter().map(|e| e.line).collect();
         assert_eq!(lines, [1, 4]);
+    }
+
+    #[test]
+    fn what_may_give_an_address_and_is_not_read() {
+        for (text, want) in [
+            ("iface eth0 inet manual\n", None),
+            ("iface eth0 inet6 auto\n", None),
+            ("iface eth0 inet auto\n", Some(1)),
+            ("iface eth0 inet bootp\n", Some(1)),
+            ("iface eth0 inet static inherits a\n", Some(1)),
+            ("iface eth0 inet manual\n down x\n post-up y\n", Some(3)),
+        ] {
+            assert_eq!(profiles(text)[0].unread, want, "{text}");
+        }
+        let asks = |text| profiles(text)[0].asks_v6;
+        assert_eq!(asks("iface eth0 inet6 manual\n"), Some(false));
+        assert_eq!(asks("iface eth0 inet6 dhcp\n"), Some(true));
+        let bridge = &profiles("iface b inet dhcp\n bridge_ports regex eth.* noregex\n")[0];
+        assert!(bridge.ports.contains(&b"*".to_vec()));
     }
 
     fn line() -> impl Strategy<Value = &'static str> {

@@ -85,19 +85,42 @@ impl<'a> File<'a> {
             Some(_) => Kind::Virtual,
         };
         let masters = ["master", "controller"].iter().filter_map(|key| connection(key));
+        let is_port = masters.clone().next().is_some();
         Profile {
             line: 1,
             name,
             uuid: connection("uuid").map(<[u8]>::to_vec),
             kind,
             masters: masters.map(<[u8]>::to_vec).collect(),
-            ports: self.get("vlan", "parent").map(<[u8]>::to_vec).into_iter().collect(),
+            ports: ["vlan", "macvlan"]
+                .iter()
+                .filter_map(|group| self.get(group, "parent"))
+                .map(<[u8]>::to_vec)
+                .collect(),
             at_boot: connection("autoconnect") != Some(b"false"),
-            dhcp: Some(self.get("ipv4", "method") == Some(b"auto")),
+            dhcp: Some(self.asks_v4(is_port)),
+            asks_v6: self.get("ipv6", "method").map(|method| matches!(method, b"auto" | b"dhcp")),
+            // NetworkManager refuses such a file and makes a profile of its own, or none.
+            unread: match (self.first("ipv4"), self.get("ipv4", "method")) {
+                (Some(entry), None) => Some(entry.line),
+                _ => None,
+            },
             fixed: self.fixed(),
             macs: self.macs(),
             to_dhcp: Repair::Lines(self.to_dhcp()),
             ..Profile::default()
+        }
+    }
+
+    fn first(&self, group: &str) -> Option<&Entry<'a>> {
+        self.entries.iter().find(|entry| entry.group == group.as_bytes())
+    }
+
+    /// NetworkManager adds a group that is not there, with the method `auto`, and none to a port.
+    fn asks_v4(&self, is_port: bool) -> bool {
+        match self.get("ipv4", "method") {
+            Some(method) => method == b"auto",
+            None => !is_port && self.first("ipv4").is_none(),
         }
     }
 
@@ -208,6 +231,17 @@ mod tests {
             let errors = read(text.as_bytes()).errors;
             assert_eq!(errors.iter().map(|e| e.line).collect::<Vec<_>>(), [line], "{text}");
         }
+    }
+
+    #[test]
+    fn what_network_manager_adds() {
+        let profile = |text: &str| read(text.as_bytes()).profiles.remove(0);
+        let asks = |text: &str| (profile(text).dhcp, profile(text).asks_v6, profile(text).unread);
+        assert_eq!(asks("[connection]\nid=a\n"), (Some(true), None, None));
+        assert_eq!(asks("[connection]\nid=a\nmaster=b\n"), (Some(false), None, None));
+        assert_eq!(asks("[ipv4]\nmay-fail=false\n"), (Some(false), None, Some(2)));
+        assert_eq!(asks("[ipv6]\nmethod=ignore\n"), (Some(true), Some(false), None));
+        assert_eq!(asks("[ipv4]\nmethod=shared\n[ipv6]\nmethod=dhcp\n").1, Some(true));
     }
 
     fn line() -> impl Strategy<Value = &'static str> {

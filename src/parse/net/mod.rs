@@ -5,6 +5,7 @@
 //! file stays. Where a change of whole lines cannot say it (several settings on one line, a setting that goes over
 //! several lines), there is no such list, and a person has to edit the file.
 
+pub mod cloud_init;
 pub mod ifcfg;
 pub mod interfaces;
 pub mod keyfile;
@@ -41,8 +42,14 @@ pub struct Profile {
     pub ports: Vec<Vec<u8>>,
     /// Whether it is put to use at boot.
     pub at_boot: bool,
+    /// Whether it tells NetworkManager to leave the interface alone (`NM_CONTROLLED=no`).
+    pub is_unmanaged: bool,
     /// Whether it asks for an IPv4 address by DHCP; `None` where it says nothing about it.
     pub dhcp: Option<bool>,
+    /// Whether it asks for an IPv6 address, by DHCP or of a router; `None` where it says nothing about it.
+    pub asks_v6: Option<bool>,
+    /// The line of what may give it an address beside these, and is not read: a command, a method that is not known.
+    pub unread: Option<usize>,
     /// The addresses that it fixes, beside DHCP or in place of it.
     pub fixed: Vec<Fixed>,
     /// Hardware addresses that it is bound to.

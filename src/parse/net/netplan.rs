@@ -89,7 +89,16 @@ impl File<'_> {
             uuid: bytes(id),
             kind: if is_card { Kind::Any } else { Kind::Virtual },
             ports: below.filter_map(bytes).collect(),
-            at_boot: true,
+            at_boot: !matches!(
+                definition.get("activation-mode").and_then(Node::as_str),
+                Some("manual" | "off")
+            ),
+            asks_v6: asks_v6(definition),
+            // Settings of NetworkManager's own, of which any may be an address or a method.
+            unread: definition
+                .get("networkmanager")
+                .and_then(|own| own.entry("passthrough"))
+                .map(|(key, _)| key.line),
             dhcp: definition.get("dhcp4").and_then(Node::as_bool),
             fixed: fixed(definition),
             macs: self.macs(id, definition),
@@ -195,6 +204,14 @@ impl File<'_> {
     }
 }
 
+fn asks_v6(definition: &Node) -> Option<bool> {
+    let said = |key| definition.get(key).and_then(Node::as_bool);
+    match (said("dhcp6"), said("accept-ra")) {
+        (Some(dhcp), Some(router)) => Some(dhcp || router),
+        (dhcp, router) => dhcp.or(router),
+    }
+}
+
 fn fixed(definition: &Node) -> Vec<Fixed> {
     // A key that is there twice is read twice.
     let lists = definition.entries().iter().filter(|(key, _)| key.as_str() == Some("addresses"));
@@ -280,6 +297,26 @@ mod tests {
         assert_eq!(found[0].ports, [b"eth0", b"eth1"]);
         assert_eq!(found[1].ports, [b"eth0"]);
         assert_eq!(found[0].kind, Kind::Virtual);
+    }
+
+    #[test]
+    fn ways_to_an_address() {
+        let one = |definition: &str| {
+            profiles(&format!("network:\n  ethernets:\n    eth0: {{{definition}}}\n")).remove(0)
+        };
+        for (definition, v4, v6) in [
+            ("", None, None),
+            ("dhcp4: no", Some(false), None),
+            ("dhcp6: no, accept-ra: yes", None, Some(true)),
+            ("dhcp4: true, dhcp6: no", Some(true), Some(false)),
+        ] {
+            let profile = one(definition);
+            assert_eq!((profile.dhcp, profile.asks_v6), (v4, v6), "{definition}");
+            assert_eq!((profile.at_boot, profile.unread), (true, None), "{definition}");
+        }
+        assert!(!one("activation-mode: manual, dhcp4: true").at_boot);
+        let own = one("networkmanager: {passthrough: {ipv4.method: auto}}");
+        assert_eq!(own.unread, Some(3));
     }
 
     fn line() -> impl Strategy<Value = &'static str> {

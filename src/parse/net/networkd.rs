@@ -15,8 +15,14 @@ pub fn network(text: &[u8]) -> Configuration {
     };
     let names = list("Match", "Name");
     let is_virtual = get("Match", "Kind").is_some()
-        || get("Match", "Type").is_some_and(|t| !t.split(|b| *b == b' ').any(|t| t == b"ether"));
-    let is_unmanaged = get("Link", "Unmanaged").is_some_and(is_true);
+        || get("Match", "Type").is_some_and(|types| !has_ether(types))
+        || get("Match", "Driver").is_some_and(is_of_software);
+    let is_unmanaged = get("Link", "Unmanaged").is_some_and(is_true)
+        || matches!(get("Link", "ActivationPolicy"), Some(b"manual" | b"down" | b"always-down"));
+    let dhcp = get("Network", "DHCP");
+    let router = get("Network", "IPv6AcceptRA")
+        .or_else(|| get("Network", "IPv6AcceptRouterAdvertisements"))
+        .map(is_true);
     let profile = Profile {
         line: 1,
         name: (!names.is_empty()).then(|| names.join(&b' ')),
@@ -26,7 +32,12 @@ pub fn network(text: &[u8]) -> Configuration {
             .flat_map(|key| list("Network", key))
             .collect(),
         at_boot: !is_unmanaged,
-        dhcp: get("Network", "DHCP").map(asks_v4),
+        dhcp: dhcp.map(asks_v4),
+        asks_v6: match (dhcp.map(asks_v6), router) {
+            (Some(dhcp), Some(router)) => Some(dhcp || router),
+            (dhcp, router) => dhcp.or(router),
+        },
+        unread: file.condition(),
         fixed: file.fixed(),
         macs: file.macs("MACAddress"),
         to_dhcp: file.to_dhcp().into(),
@@ -58,6 +69,33 @@ fn asks_v4(value: &[u8]) -> bool {
     is_true(value) || [&b"ipv4"[..], b"v4", b"both"].iter().any(|w| value.eq_ignore_ascii_case(w))
 }
 
+/// The same of IPv6.
+fn asks_v6(value: &[u8]) -> bool {
+    is_true(value) || [&b"ipv6"[..], b"v6", b"both"].iter().any(|w| value.eq_ignore_ascii_case(w))
+}
+
+/// Whether a list of types has cards in it; `!` before it is for every type but these.
+fn has_ether(types: &[u8]) -> bool {
+    let (is_all_but, types) = types.strip_prefix(b"!").map_or((false, types), |rest| (true, rest));
+    types.split(u8::is_ascii_whitespace).any(|kind| kind == b"ether") != is_all_but
+}
+
+/// Whether drivers are those of interfaces that software makes.
+fn is_of_software(drivers: &[u8]) -> bool {
+    const DRIVERS: [&[u8]; 9] = [
+        b"veth",
+        b"tun",
+        b"bridge",
+        b"bonding",
+        b"dummy",
+        b"macvlan",
+        b"ipvlan",
+        b"vxlan",
+        b"openvswitch",
+    ];
+    drivers.split(u8::is_ascii_whitespace).all(|driver| DRIVERS.contains(&driver))
+}
+
 struct File<'a> {
     unit: UnitFile,
     lines: Lines<'a>,
@@ -79,6 +117,14 @@ impl File<'_> {
             }
         }
         fixed
+    }
+
+    /// The line of a condition that a card may or may not meet, for all that is known here.
+    fn condition(&self) -> Option<usize> {
+        const KNOWN: [&[u8]; 5] =
+            [b"Name", b"Type", b"Kind", b"MACAddress", b"PermanentMACAddress"];
+        let mut matches = self.assignments().iter().filter(|a| a.section == b"Match");
+        matches.find(|a| !KNOWN.contains(&a.key.as_slice())).map(|a| a.line)
     }
 
     fn assignments(&self) -> &[Assignment] {
@@ -253,6 +299,39 @@ mod tests {
             [("yes", true), ("ipv4", true), ("both", true), ("ipv6", false), ("no", false)]
         {
             assert_eq!(one(&format!("[Network]\nDHCP={word}\n")).dhcp, Some(want), "{word}");
+        }
+    }
+
+    #[test]
+    fn ways_to_an_address() {
+        for (text, v4, v6) in [
+            ("", None, None),
+            ("DHCP=yes\n", Some(true), Some(true)),
+            ("DHCP=ipv6\n", Some(false), Some(true)),
+            ("DHCP=no\nIPv6AcceptRA=yes\n", Some(false), Some(true)),
+            ("IPv6AcceptRA=no\n", None, Some(false)),
+        ] {
+            let profile = one(&format!("[Network]\n{text}"));
+            assert_eq!((profile.dhcp, profile.asks_v6), (v4, v6), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_is_about() {
+        for (text, kind) in [
+            ("ether", Kind::Any),
+            ("!wlan", Kind::Any),
+            ("!ether", Kind::Virtual),
+            ("wlan", Kind::Virtual),
+        ] {
+            assert_eq!(one(&format!("[Match]\nType={text}\n")).kind, kind, "{text}");
+        }
+        assert_eq!(one("[Match]\nDriver=veth\n").kind, Kind::Virtual);
+        assert_eq!(one("[Match]\nDriver=virtio_net\n").kind, Kind::Any);
+        assert_eq!(one("[Match]\nName=eth0\nType=ether\n").unread, None);
+        assert_eq!(one("[Match]\nName=eth0\nHost=a\n").unread, Some(3));
+        for (policy, at_boot) in [("up", true), ("manual", false), ("always-down", false)] {
+            assert_eq!(one(&format!("[Link]\nActivationPolicy={policy}\n")).at_boot, at_boot);
         }
     }
 

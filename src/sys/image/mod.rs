@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub use copy::Copied;
 pub use open::command_argument;
 
-use super::{Error, ErrorKind, Result, Stamp};
+use super::{Error, ErrorKind, FileId, Result, Stamp};
 
 /// The longest range that is read into memory at once, in bytes.
 const LONGEST_RANGE: u64 = 256 << 20;
@@ -184,6 +184,14 @@ impl DiskImage {
     /// so a loop device needs [`DiskImage::size`] as its limit.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
+    }
+
+    /// Which file [`DiskImage::file`] is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn id(&self) -> Result<FileId> {
+        FileId::of(self.file()).map_err(|e| Error::errno("look at", self.0.path.display(), e))
     }
 
     /// Whether [`DiskImage::file`] is the file that the operator named. Otherwise the disk was

@@ -82,7 +82,7 @@ impl Filesystem for View {
             links: found.links.into(),
             device: 0,
             inode,
-            xattrs: Default::default(),
+            xattrs: None,
             flags: None,
         })
     }

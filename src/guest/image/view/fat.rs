@@ -170,7 +170,7 @@ impl Filesystem for View {
             links: 1,
             device: 0,
             inode,
-            xattrs: BTreeMap::new(),
+            xattrs: None,
             flags: None,
         })
     }
