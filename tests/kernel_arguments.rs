@@ -181,3 +181,21 @@ fn the_places_of_each_family() {
         assert_eq!(paths, expected, "{name}");
     }
 }
+
+/// `..` in a link counts from where the link really lies, which is elsewhere than its name says.
+#[test]
+fn a_relative_link_below_a_linked_directory_is_followed() {
+    let fixture = Fixture::distro_in_memory("debian-12");
+    let path = |name: &str| fixture.root.join(name);
+    std::fs::create_dir_all(path("srv/settings")).expect("a directory");
+    std::fs::rename(path("etc/default"), path("srv/settings/default")).expect("moved");
+    std::os::unix::fs::symlink("../srv/settings/default", path("etc/default")).expect("a link");
+    std::fs::rename(path("srv/settings/default/grub"), path("srv/settings/grub")).expect("moved");
+    std::os::unix::fs::symlink("../grub", path("srv/settings/default/grub")).expect("a link");
+    let guest = fixture.guest(Mode::Tree, Policy::default());
+    let edit = Edit::KernelArguments { add: owned(&["guestprep.test=1"]), remove: Vec::new() };
+    let plan = compose(&guest, "clone", &[(CheckId::from("a"), edit)]).expect("a plan");
+    let paths: Vec<String> =
+        plan.steps.iter().filter_map(|s| s.path.as_ref()).map(ToString::to_string).collect();
+    assert_eq!(paths, ["/boot/grub/grub.cfg", "/srv/settings/grub"]);
+}

@@ -118,30 +118,60 @@ fn a_report_is_written_where_it_is_wanted_and_nowhere_else() {
     assert_eq!(names, ["report.json"]);
 }
 
-#[test]
-fn the_converter_of_an_image_keeps_one_capability() {
+/// What an audit of a qcow2 image says where qemu-img tells what it may do, and does nothing else, and
+/// `setpriv` is this script, or is not installed. `None` where that cannot be tried.
+fn words_of_a_conversion(setpriv: Option<&str>) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();
     let image = dir.path().join("disk.qcow2");
     let mut create = Command::new("qemu-img");
     let made = create.args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M").status();
     if !made.is_ok_and(|status| status.success()) || !is_root() {
         println!("left out: the converter's capabilities: they need root and qemu-img");
-        return;
+        return None;
     }
-    // What stands in its place says what it may do, where the real one would complain.
-    let own = dir.path().join("qemu-img");
-    fs::write(&own, "#!/bin/sh\ngrep ^CapPrm /proc/self/status >&2; exit 1\n").unwrap();
-    fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().display());
+    let program = |name: &str, script: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program("qemu-img", "grep ^CapPrm /proc/self/status >&2; exit 1");
+    if let Some(script) = setpriv {
+        program("setpriv", script);
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_guestprep"))
         .args(["audit", "--image"])
         .arg(&image)
-        .env("PATH", path)
+        .env("PATH", dir.path())
         .output()
         .unwrap();
-    // CAP_DAC_READ_SEARCH is the third (capabilities(7)).
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(words.contains("CapPrm:\t0000000000000004"), "{words}");
+    Some(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// CAP_DAC_READ_SEARCH is the third (capabilities(7)).
+const ONE_CAPABILITY: &str = "CapPrm:\t0000000000000004";
+
+#[test]
+fn the_converter_of_an_image_keeps_one_capability() {
+    let Some(words) = words_of_a_conversion(Some("exec /usr/bin/setpriv \"$@\"")) else { return };
+    assert!(words.contains(ONE_CAPABILITY), "{words}");
+}
+
+#[test]
+fn a_setpriv_from_before_pdeathsig_will_do() {
+    let old = "case \"$*\" in\n\
+        *--pdeathsig*) echo 'setpriv: unrecognized option' >&2; exit 1 ;;\n\
+        --help) /usr/bin/setpriv --help | grep -v pdeathsig; exit ;;\n\
+        esac\n\
+        exec /usr/bin/setpriv \"$@\"";
+    let Some(words) = words_of_a_conversion(Some(old)) else { return };
+    assert!(words.contains(ONE_CAPABILITY), "{words}");
+}
+
+#[test]
+fn root_converts_nothing_without_setpriv() {
+    let Some(words) = words_of_a_conversion(None) else { return };
+    assert!(words.contains("setpriv is not installed; install util-linux"), "{words}");
+    assert!(!words.contains("CapPrm"), "{words}");
 }
 
 /// Of this machine and not of a bundle, which is the same for everybody.

@@ -2,11 +2,14 @@
 #![no_main]
 
 use guestprep::parse::net::ifcfg::{self, Flavour};
-use guestprep::parse::net::{interfaces, keyfile, lease, netplan, networkd, persistent_net};
+use guestprep::parse::net::{
+    cloud_init, interfaces, keyfile, lease, netplan, networkd, persistent_net,
+};
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     ifcfg::read(b"eth0", text, Flavour::RedHat);
     ifcfg::read(b"eth0", text, Flavour::Suse);
+    cloud_init::read(text);
     interfaces::read(text);
     keyfile::read(text);
     netplan::read(text);

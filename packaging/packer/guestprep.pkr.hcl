@@ -51,7 +51,7 @@ build {
   provisioner "shell" {
     inline = [
       "chmod 755 /root/guestprep",
-      "/root/guestprep prepare --yes --profile ${var.profile} --format json -o /tmp/guestprep-report.json",
+      "/root/guestprep prepare --yes --profile ${var.profile} --format json -o /root/guestprep-report.json",
     ]
     valid_exit_codes = [0]
   }
@@ -59,13 +59,13 @@ build {
   # The evidence stays with who builds, also as an input of `guestprep fleet report`.
   provisioner "file" {
     direction   = "download"
-    source      = "/tmp/guestprep-report.json"
+    source      = "/root/guestprep-report.json"
     destination = "guestprep-${build.name}.json"
   }
 
   # The journal holds originals that a clone shall not have; it is not needed, because nothing is rolled back.
   provisioner "shell" {
-    inline = ["rm -rf /root/guestprep /tmp/guestprep-report.json /var/lib/guestprep/runs"]
+    inline = ["rm -rf /root/guestprep /root/guestprep-report.json /var/lib/guestprep/runs"]
   }
 
   error-cleanup-provisioner "shell" {

@@ -143,7 +143,8 @@ impl Files<'_> {
         path: &GuestPath,
         edit: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>,
     ) -> Result<(), ComposeError> {
-        let path = real_path(self.guest, path)?;
+        // So that two names of one file are one file.
+        let path = self.guest.resolved(path)?;
         if self.changed.contains_key(&path) {
             return Ok(());
         }
@@ -314,32 +315,6 @@ fn target(defaults: &GrubDefaults, key: &str) -> &'static str {
 
 fn effective<'a>(defaults: &'a GrubDefaults, name: &str) -> &'a KernelArguments {
     if name == NORMAL { &defaults.normal } else { &defaults.every }
-}
-
-/// Where a path leads in the end, so that two names of one file are one file.
-fn real_path(guest: &Guest, path: &GuestPath) -> Result<GuestPath, Unknown> {
-    let mut real = path.clone();
-    for _ in 0..8 {
-        match guest.root().read_link(&real)? {
-            Some(target) => real = normal(&real.parent().join(&target)),
-            None => return Ok(real),
-        }
-    }
-    Ok(path.clone())
-}
-
-/// The path without `..`, which nothing above a link stands in the way of here.
-fn normal(path: &GuestPath) -> GuestPath {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
-        match part {
-            b".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    GuestPath::new(&[b"/", parts.join(&b'/').as_slice()].concat())
 }
 
 /// The edits that make one text of another: lines replaced where their number is the same.

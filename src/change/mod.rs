@@ -25,6 +25,7 @@ mod mount_order;
 mod name;
 mod preflight;
 mod recover;
+mod remount;
 mod replay;
 mod returned;
 mod start;

@@ -37,7 +37,8 @@ pub fn is_part_of(part: &MountRecord, whole: &MountRecord) -> bool {
         && within(part.root.as_bytes(), whole.root.as_bytes())
 }
 
-fn within(path: &[u8], above: &[u8]) -> bool {
+/// Whether a path is below another.
+pub fn within(path: &[u8], above: &[u8]) -> bool {
     above == b"/" || path.strip_prefix(above).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::going::Going;
+use super::remount;
 use super::step::{edited, moved};
 use super::swap;
 use crate::guest::{FileKind, Guest, Unknown};
@@ -85,6 +86,7 @@ pub fn preflight(guest: &Guest, plan: &Plan) -> Result<Vec<Obstacle>, Unknown> {
                     None => unmounting.insert(Going::new(guest, &going, &stopping)?),
                 };
                 obstacles.extend(going.obstacles(mount)?);
+                obstacles.extend(remount::obstacle(guest, mount));
             }
             Action::SwapOff { device, .. } => obstacles.extend(swap_off(guest, device, &stopping)?),
             Action::SwapOn { .. } => {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::name::{self, NameUndo, Standing};
-use super::{start, swap};
+use super::{remount, start, swap};
 use crate::guest::Guest;
 use crate::model::{Action, ByteString, GuestPath, LineEdit, MountRecord, Step, sha256_hex};
 use crate::parse::lines::{self, LineEnding};
@@ -100,6 +100,9 @@ pub struct After {
     /// What a command left at each name that it writes, in their order.
     #[serde(default)]
     pub written: Vec<Standing>,
+    /// The swap file that it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_file: Option<swap::Made>,
 }
 
 /// Look, save the original into the run's directory, and say how the step is undone. Changes
@@ -115,7 +118,7 @@ pub fn save(guest: &Guest, root: &RootMut, run: &Dir, step: &Step) -> Result<Und
             Ok(Undo::Flags { flags: spot.flags()?, path: spot.path })
         }
         Action::Unmount { mount } => {
-            Ok(Undo::Mount { mount: mount.clone(), origin: origin_of_bind(guest, mount) })
+            Ok(Undo::Mount { mount: mount.clone(), origin: remount::origin(guest, mount) })
         }
         Action::SwapOff { device, priority } => {
             Ok(Undo::Swap { device: device.clone(), priority: *priority })
@@ -284,9 +287,9 @@ pub fn take(
         }
         (Action::SwapFile { size }, Undo::SwapFile { path, .. }) => {
             let spot = root.spot(path)?;
-            swap::make_file(guest, &spot, *size)?;
+            let swap_file = Some(swap::make_file(guest, &spot, *size)?);
             let directories = vec![(spot.path.parent(), spot.dir.times()?.1)];
-            Ok(After { directories, ..After::default() })
+            Ok(After { directories, swap_file, ..After::default() })
         }
         _ => Err(Error::new("take", &step.id, ErrorKind::Other, "its undo is of another kind")),
     }
@@ -422,20 +425,4 @@ fn required_path(step: &Step) -> Result<&GuestPath> {
 pub fn moved(path: &GuestPath) -> Error {
     let cause = "it is not what the plan was made for; make the plan again";
     Error::new("edit", path, ErrorKind::Changed, cause)
-}
-
-/// For a bind mount: where its directory can be reached through a mount of the whole filesystem.
-fn origin_of_bind(guest: &Guest, mount: &MountRecord) -> Option<GuestPath> {
-    if mount.root.as_bytes() == b"/" || mount.fstype == "btrfs" {
-        return None;
-    }
-    let mounts = guest.mounts().ok()?;
-    mounts.own.mounts.iter().find_map(|other| {
-        let device = format!("{}:{}", other.device.0, other.device.1);
-        if device != mount.device || other.id == mount.id || other.root.value != b"/" {
-            return None;
-        }
-        let point = GuestPath::new(&other.mount_point.value);
-        Some(point.join(mount.root.as_bytes().strip_prefix(b"/")?))
-    })
 }

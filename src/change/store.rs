@@ -80,20 +80,23 @@ impl Store {
         }
     }
 
-    /// The state directory at a path of this machine, made where it is missing.
+    /// The state directory at a path of this machine, made where it is missing. What lies in it is
+    /// undone as root, so that nobody else may have put it there; in a guest its owner is the guest's.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says; a directory that others may write is refused.
     pub fn create_at(path: &Path) -> Result<Self> {
-        Self::within(Dir::create_on_host(path)?)
+        let store = Self::within(Dir::create_trusted(path)?)?;
+        store.runs.see_trusted()?;
+        Ok(store)
     }
 
     /// The state directory at a path of this machine, where there is one.
     ///
     /// # Errors
-    /// What the system says.
+    /// As [`Store::create_at`].
     pub fn open_at(path: &Path) -> Result<Option<Self>> {
-        let exists = match Dir::open_on_host(path) {
+        let exists = match Dir::open_trusted(path) {
             Ok(dir) => dir.lstat(b"runs")?.is_some(),
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(error),

@@ -2,13 +2,17 @@
 
 use std::ffi::OsStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::preflight::{Obstacle, ObstacleKind};
 use super::step::{COMMAND_LIMIT, command};
 use crate::guest::{Guest, Unknown};
 use crate::model::{GuestPath, Step};
+use crate::parse::superblock::{self, Kind};
 use crate::parse::swaps::Swaps;
+use crate::parse::window::Window;
 use crate::sys::write::{RootMut, Spot};
-use crate::sys::{Blocks, Error, ErrorKind, FileKind, Result};
+use crate::sys::{Attributes, Blocks, Error, ErrorKind, FileKind, Result, Time};
 
 /// Filesystems whose files the kernel swaps to (swapon(8) and the `swap_activate` of each).
 const FILESYSTEMS: [&[u8]; 6] = [b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"f2fs"];
@@ -17,6 +21,27 @@ const FILESYSTEMS: [&[u8]; 6] = [b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"
 /// root by default.
 const KEPT_FREE: u64 = 5;
 
+/// The largest page of a machine that Linux runs on; the header of a swap is a page.
+const LARGEST_PAGE: u64 = 64 << 10;
+
+/// What a swap file was when it was made. The kernel writes its pages past the filesystem, which changes
+/// none of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Its inode's number.
+    inode: u64,
+    /// Its size in bytes.
+    size: u64,
+    /// When it was written.
+    modified: Time,
+}
+
+impl Made {
+    fn of(file: &Attributes) -> Self {
+        Self { inode: file.inode, size: file.size, modified: file.modified }
+    }
+}
+
 /// Make a file of `size` bytes, format it and swap to it.
 ///
 /// The blocks are reserved where the filesystem can do that, which is done at once; a kernel that
@@ -24,16 +49,19 @@ const KEPT_FREE: u64 = 5;
 ///
 /// # Errors
 /// What the system, mkswap(8) or swapon(8) says.
-pub fn make_file(guest: &Guest, spot: &Spot, size: u64) -> Result<()> {
+pub fn make_file(guest: &Guest, spot: &Spot, size: u64) -> Result<Made> {
     let blocks = spot.create_swap_file(size)?;
     format(guest, &spot.path)?;
     let first = turn_on(guest, &spot.path);
-    if first.is_ok() || blocks == Blocks::Written {
-        return first;
+    if first.is_err() && blocks == Blocks::Reserved {
+        spot.fill_with_zeros(size)?;
+        format(guest, &spot.path)?;
+        turn_on(guest, &spot.path)?;
+    } else {
+        first?;
     }
-    spot.fill_with_zeros(size)?;
-    format(guest, &spot.path)?;
-    turn_on(guest, &spot.path)
+    let gone = || Error::new("swap to", &spot.path, ErrorKind::NotFound, "it is gone");
+    Ok(Made::of(&spot.dir.lstat(&spot.name)?.ok_or_else(gone)?))
 }
 
 fn format(guest: &Guest, path: &GuestPath) -> Result<()> {
@@ -94,20 +122,34 @@ fn is_on(guest: &Guest, path: &GuestPath) -> Result<bool> {
     Ok(swaps.swaps.iter().any(|swap| swap.path == path.as_bytes()))
 }
 
-/// Take away what [`make_file`] made, however far it came: nothing stood at the name before.
+/// Take away what [`make_file`] made, which is `made` where it came to its end: nothing stood at the name
+/// before.
 ///
 /// # Errors
-/// What the system says; a name that is no regular file any more is left alone.
-pub fn remove_file(guest: &Guest, spot: &Spot) -> Result<()> {
-    turn_off(guest, &spot.path)?;
-    match spot.dir.lstat(&spot.name)? {
-        None => Ok(()),
-        Some(file) if file.kind == FileKind::Regular => spot.remove(),
-        Some(_) => {
-            let cause = "it was changed after the run, and is left as it is";
-            Err(Error::new("remove", &spot.path, ErrorKind::Changed, cause))
-        }
+/// What the system says; what somebody else put at the name is left alone.
+pub fn remove_file(guest: &Guest, spot: &Spot, made: Option<&Made>) -> Result<()> {
+    let Some(file) = spot.dir.lstat(&spot.name)? else { return Ok(()) };
+    let is_ours = match made {
+        _ if file.kind != FileKind::Regular => false,
+        Some(made) => Made::of(&file) == *made,
+        None => may_be_half_made(spot)?,
+    };
+    if !is_ours {
+        let cause = "it was changed after the run, and is left as it is";
+        return Err(Error::new("remove", &spot.path, ErrorKind::Changed, cause));
     }
+    turn_off(guest, &spot.path)?;
+    spot.remove()
+}
+
+/// Whether a file begins as one does that [`make_file`] was at: empty, with nothing, or as a swap.
+fn may_be_half_made(spot: &Spot) -> Result<bool> {
+    let beginning = spot.beginning(LARGEST_PAGE)?;
+    if beginning.iter().all(|byte| *byte == 0) {
+        return Ok(true);
+    }
+    let found = superblock::identify(&Window::of(beginning));
+    Ok(found.is_ok_and(|found| found.is_some_and(|found| found.kind == Kind::Swap)))
 }
 
 /// What stands in the way of making a swap file.

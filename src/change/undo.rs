@@ -5,22 +5,19 @@
 //! run: that step is listed as not undone, with where the original is kept.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 
 use super::directory;
 use super::erase;
-use super::execute::{reload, runs_systemd};
+use super::execute::reload;
 use super::journal::{Open, Record};
 use super::kin::{self, RollbackRefused};
 use super::name::{self, NameUndo, Standing};
-use super::step::{self, COMMAND_LIMIT, Undo, command, read_whole};
+use super::step::{self, Undo, read_whole};
 use super::store::Run;
 use super::torn::is_torn;
-use super::{start, swap};
+use super::{remount, start, swap};
 use crate::guest::Guest;
-use crate::model::{GuestPath, MountRecord, sha256_hex};
-use crate::parse::mountinfo::Mountinfo;
-use crate::parse::unit_name;
+use crate::model::{GuestPath, sha256_hex};
 use crate::sys::write::{MAX_FILE, RootMut, Spot};
 use crate::sys::{Attributes, Error, ErrorKind, Result};
 
@@ -154,13 +151,14 @@ fn undo(guest: &Guest, root: &RootMut, run: &Run, open: &Open) -> Result<()> {
             }
             Ok(())
         }
-        Undo::Mount { mount, origin } => mount_again(guest, mount, origin.as_ref()),
+        Undo::Mount { mount, origin } => remount::again(guest, mount, origin.as_ref()),
         Undo::Swap { device, priority } => swap::turn_on_at(guest, device, Some(*priority)),
         Undo::SwapOn { device } => swap::turn_off(guest, device),
         Undo::Mounted { target } => start::unmount(guest, target),
         Undo::Started { unit } => start::stop(guest, unit),
         Undo::SwapFile { path, .. } => {
-            in_directory(root, run, open, path, |spot| swap::remove_file(guest, spot))
+            let made = open.after.as_ref().and_then(|after| after.swap_file.as_ref());
+            in_directory(root, run, open, path, |spot| swap::remove_file(guest, spot, made))
         }
         Undo::Name(name) => undo_name(root, run, open, &open.step, name, None),
         Undo::Command { names, then } => {
@@ -258,82 +256,4 @@ fn undo_name(
     in_directory(root, run, open, &name.path, |spot| {
         name::undo(spot, &run.dir()?, key, &temporary, name, left)
     })
-}
-
-/// Mount what was unmounted, and see that it is mounted.
-fn mount_again(guest: &Guest, mount: &MountRecord, origin: Option<&GuestPath>) -> Result<()> {
-    if is_mounted(guest, mount)? {
-        return Ok(());
-    }
-    let options = mount_options(mount);
-    let mut argv: Vec<&OsStr> = vec![OsStr::new("mount")];
-    let bind;
-    match (origin, &mount.loop_file) {
-        (Some(origin), _) => {
-            bind = format!("bind,{}", mount.options);
-            argv.extend([
-                OsStr::new("-o"),
-                OsStr::new(&bind),
-                OsStr::new("--"),
-                origin.as_os_str(),
-            ]);
-        }
-        (None, Some(file)) => {
-            bind = format!("loop,{options}");
-            argv.extend([OsStr::new("-t"), OsStr::new(&mount.fstype)]);
-            argv.extend([OsStr::new("-o"), OsStr::new(&bind), OsStr::new("--"), file.as_os_str()]);
-        }
-        (None, None) => {
-            argv.extend([OsStr::new("-t"), OsStr::new(&mount.fstype)]);
-            argv.extend([OsStr::new("-o"), OsStr::new(&options), OsStr::new("--")]);
-            argv.push(mount.source.as_os_str());
-        }
-    }
-    argv.push(mount.target.as_os_str());
-    if let Err(error) = command(guest, &argv, "mount", &mount.target) {
-        start_unit(guest, mount).map_err(|()| error)?;
-    }
-    if is_mounted(guest, mount)? {
-        return Ok(());
-    }
-    let cause = "mount said that it succeeded, and nothing is mounted there";
-    Err(Error::new("mount", &mount.target, ErrorKind::Other, cause))
-}
-
-/// Have systemd mount by the restored fstab, which sets up what the device needs first: after a
-/// reboot an encrypted volume whose crypttab line was parked is not open.
-fn start_unit(guest: &Guest, mount: &MountRecord) -> std::result::Result<(), ()> {
-    let device = GuestPath::new(mount.source.as_bytes());
-    let is_there = !matches!(guest.stat(&device), Ok(None));
-    if !device.as_bytes().starts_with(b"/dev/") || is_there || !runs_systemd(guest) {
-        return Err(());
-    }
-    let unit = unit_name::for_path(mount.target.as_bytes(), "mount").ok_or(())?;
-    let argv = ["systemctl", "start", "--", &unit];
-    match guest.runner().run(&argv, COMMAND_LIMIT) {
-        Ok(output) if output.success() => Ok(()),
-        _ => Err(()),
-    }
-}
-
-/// The options that make the mount what it was: those of the mount, and those of the superblock
-/// that are options of mount(8) too.
-fn mount_options(mount: &MountRecord) -> String {
-    let of_super = mount.super_options.split(',').filter(|option| {
-        // `seclabel` is a statement of the kernel, no option; rw and ro stand among the others.
-        !matches!(*option, "seclabel" | "rw" | "ro" | "")
-    });
-    mount.options.split(',').chain(of_super).collect::<Vec<_>>().join(",")
-}
-
-fn is_mounted(guest: &Guest, mount: &MountRecord) -> Result<bool> {
-    // Asked of the kernel anew: the guest's own facts are from before.
-    let Some(kernel) = guest.kernel() else { return Ok(false) };
-    let info = Mountinfo::parse(
-        &kernel.proc(&format!("/{}/mountinfo", kernel.view()))?.unwrap_or_default(),
-    );
-    Ok(info.at(mount.target.as_bytes()).is_some_and(|now| {
-        let same_source = now.source.value == mount.source.as_bytes() || mount.loop_file.is_some();
-        same_source && now.root.value == mount.root.as_bytes()
-    }))
 }

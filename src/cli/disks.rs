@@ -8,7 +8,7 @@ use super::args::{Cli, DisksArgs, Format};
 use super::exit::{Exit, Outcome};
 use super::setup;
 use crate::guest::{Disks, Guest, SystemDisks};
-use crate::model::{ByteString, GuestPath, Policy};
+use crate::model::{ByteString, GuestPath, Policy, visible};
 use crate::sys;
 
 pub fn run(_cli: &Cli, args: &DisksArgs) -> Outcome {
@@ -31,7 +31,7 @@ pub fn run(_cli: &Cli, args: &DisksArgs) -> Outcome {
             for row in &rows {
                 row.text(&mut out, 0);
             }
-            out
+            visible(&out)
         }
     };
     sys::print(text.as_bytes())?;

@@ -10,7 +10,7 @@ use super::exit::{Exit, Outcome, Trouble};
 use super::setup;
 use crate::catalog;
 use crate::guest::{Guest, Keeper, RESOLV_CONF, Resolver};
-use crate::model::{ByteString, CheckId, Edit, Policy, Verdict};
+use crate::model::{ByteString, CheckId, Edit, Policy, Verdict, visible};
 use crate::parse::resolv_conf::is_single_request_reopen;
 use crate::probe;
 use crate::sys;
@@ -32,7 +32,7 @@ fn status(args: &DnsStatusArgs) -> Outcome {
     let resolver = guest.resolver()?;
     let text = match args.format {
         Format::Json => format!("{:#}\n", as_json(resolver)),
-        Format::Text => as_text(resolver),
+        Format::Text => visible(&as_text(resolver)),
     };
     sys::print(text.as_bytes())?;
     Ok(Exit::Done)

@@ -6,6 +6,7 @@ use super::args::{Cli, FirstBootArgs, Format};
 use super::exit::{Exit, Outcome, Trouble};
 use super::{change, setup};
 use crate::firstboot::{self, Report, Role, Settings};
+use crate::model::visible;
 use crate::sys;
 
 pub fn run(_cli: &Cli, args: &FirstBootArgs) -> Outcome {
@@ -23,7 +24,7 @@ pub fn run(_cli: &Cli, args: &FirstBootArgs) -> Outcome {
             let text = serde_json::to_string_pretty(&report).map_err(Trouble::usage)?;
             sys::print(format!("{text}\n").as_bytes())?;
         }
-        Format::Text => sys::print(report.text().as_bytes())?,
+        Format::Text => sys::print(visible(&report.text()).as_bytes())?,
     }
     Ok(exit(&report))
 }

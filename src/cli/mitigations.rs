@@ -9,7 +9,7 @@ use super::change::{Change, carry_out};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup;
 use crate::guest::{Guest, Mitigations};
-use crate::model::{CheckId, Edit, Policy};
+use crate::model::{CheckId, Edit, Policy, visible};
 use crate::sys;
 
 /// The check that the changes are journalled under.
@@ -32,7 +32,7 @@ fn status(args: &MitigationsStatusArgs) -> Outcome {
     let state = guest.mitigations()?;
     let text = match args.format {
         Format::Json => format!("{:#}\n", as_json(&state)),
-        Format::Text => render(&state),
+        Format::Text => visible(&render(&state)),
     };
     sys::print(text.as_bytes())?;
     Ok(Exit::Done)

@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::change::{ComposeError, compose, preflight};
 use crate::engine::{self, Audit};
 use crate::guest::Guest;
-use crate::model::{Plan, RemedyKind, Report, Severity, VerdictName};
+use crate::model::{Plan, RemedyKind, Report, Severity, VerdictName, visible};
 use crate::report::Style;
 use crate::sys;
 
@@ -118,7 +118,8 @@ pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
         .filter(|(_, f)| f.remedy.kind == RemedyKind::Manual && f.severity >= Severity::Warning)
         .map(|(check, f)| {
             let severity = style.severity(f.severity, f.severity.as_str());
-            format!("  {severity}  {}  {}: {}", check.id, f.subject, f.message)
+            let what = visible(&format!("{}: {}", f.subject, f.message));
+            format!("  {severity}  {}  {what}", check.id)
         })
         .collect();
     if !manual.is_empty() {
@@ -128,7 +129,8 @@ pub fn render(plan: &Plan, report: &Report, style: Style) -> String {
         .checks
         .iter()
         .filter(|check| check.verdict == VerdictName::Unknown)
-        .map(|check| format!("  {}  {}", check.id, check.reason.as_deref().unwrap_or_default()))
+        .map(|check| (check, visible(check.reason.as_deref().unwrap_or_default())))
+        .map(|(check, reason)| format!("  {}  {reason}", check.id))
         .collect();
     if !unknown.is_empty() {
         let _ = writeln!(out, "\nCould not be judged:\n{}", unknown.join("\n"));
@@ -146,9 +148,10 @@ pub fn render_steps(plan: &Plan, style: Style) -> String {
         let checks: Vec<&str> = step.checks.iter().map(|c| c.as_str()).collect();
         let asked = style.dim(&format!("({})", checks.join(", ")));
         let note = if step.reversible { "" } else { " cannot be undone" };
-        let _ = writeln!(out, "{:>4}  {} {asked}{note}", step.id, style.bold(&step.summary));
+        let _ =
+            writeln!(out, "{:>4}  {} {asked}{note}", step.id, style.bold(&visible(&step.summary)));
         if let Some(diff) = &step.diff {
-            for line in style.diff(diff).lines() {
+            for line in style.diff(&visible(diff)).lines() {
                 let _ = writeln!(out, "      {line}");
             }
         }

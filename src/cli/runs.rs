@@ -7,7 +7,7 @@ use super::exit::{Exit, Outcome};
 use super::setup;
 use super::target::state_dir_of;
 use crate::change::{Armed, Run, RunKind, RunState, Store};
-use crate::model::Policy;
+use crate::model::{Policy, visible};
 use crate::sys;
 
 pub fn run(_cli: &Cli, args: &RunsArgs) -> Outcome {
@@ -32,7 +32,7 @@ pub fn run(_cli: &Cli, args: &RunsArgs) -> Outcome {
             format!("{:#}\n", json!({ "schema": "guestprep.runs/1", "runs": rows }))
         }
         Format::Text if runs.is_empty() => "No runs.\n".to_owned(),
-        Format::Text => runs.iter().map(|run| line(run, boot.as_deref())).collect(),
+        Format::Text => runs.iter().map(|run| visible(&line(run, boot.as_deref()))).collect(),
     };
     sys::print(text.as_bytes())?;
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use super::setup;
 use super::target::Target;
 use crate::catalog::Language;
 use crate::guest::{Guest, Reader};
-use crate::model::{GuestPath, Policy};
+use crate::model::{GuestPath, Policy, visible};
 use crate::parse::size;
 use crate::report::Style;
 use crate::report::sarif::{SarifKind, SarifNotice, SarifPlace, SarifResult, SarifRule, SarifRun};
@@ -200,18 +200,18 @@ fn text_of(
         let _ = writeln!(
             out,
             "{}  {}  {title}: {}  {}",
-            style.bold(&found.at.to_string()),
+            style.bold(&visible(&found.at.to_string())),
             found.rule,
-            found.mask,
+            visible(&found.mask),
             style.dim(&found.fingerprint)
         );
     }
     for (found, why) in &scanned.waived {
         let line = format!("{}  {}  {}: {why}", words[0], found.at, found.rule);
-        let _ = writeln!(out, "{}", style.dim(&line));
+        let _ = writeln!(out, "{}", style.dim(&visible(&line)));
     }
     for (_, why) in &scanned.unread {
-        let _ = writeln!(out, "{}  {why}", style.unknown(words[1]));
+        let _ = writeln!(out, "{}  {}", style.unknown(words[1]), visible(why));
     }
     let size = size_of(scanned.bytes);
     let (found, files) = (scanned.found.len(), scanned.files);

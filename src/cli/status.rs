@@ -8,6 +8,7 @@ use super::args::{Cli, StatusArgs};
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup;
 use crate::daemon::{self, ClientError, Readiness, SOCKET};
+use crate::model::visible;
 use crate::report::Style;
 use crate::sys;
 
@@ -50,8 +51,11 @@ fn render(readiness: &Readiness, style: Style) -> String {
     for drift in &readiness.drift {
         let _ = writeln!(
             out,
-            "came back at {}: {}: {} ({}; run {} had mended it)",
-            drift.since, drift.subject, drift.message, drift.check, drift.run
+            "came back at {}: {} ({}; run {} had mended it)",
+            drift.since,
+            visible(&format!("{}: {}", drift.subject, drift.message)),
+            drift.check,
+            drift.run
         );
     }
     out

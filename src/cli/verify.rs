@@ -7,7 +7,7 @@ use super::deliver;
 use super::exit::{Exit, Outcome, Trouble};
 use super::setup;
 use super::sign::{self, Signed, Signers};
-use crate::model::Report;
+use crate::model::{Report, visible};
 use crate::report::fill;
 use crate::sys;
 
@@ -55,7 +55,7 @@ pub fn run(cli: &Cli, args: &VerifyArgs) -> Outcome {
             },
         };
     let _ = writeln!(out, "{said}");
-    sys::print(out.as_bytes())?;
+    sys::print(visible(&out).as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -1,10 +1,11 @@
-//! The hosts as CSV (RFC 4180, its lines ended by a newline alone), one a row.
+//! The hosts as CSV (RFC 4180, its lines ended by a newline alone), one a row. A field that a spreadsheet would
+//! evaluate begins with an apostrophe instead.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::hosts::Merged;
 use super::sheet::Text;
+use crate::model::visible;
 
 /// Write one row a host, with a header. Ids of checks are separated by a blank.
 ///
@@ -36,15 +37,23 @@ pub fn csv(merged: &Merged, out: &mut dyn Write) -> io::Result<()> {
         fields.extend(
             host.lists().map(|(_, ids)| ids.iter().map(|id| &**id).collect::<Vec<_>>().join(" ")),
         );
-        let quoted: Vec<Cow<'_, str>> = fields.iter().map(|field| quoted(field)).collect();
+        let quoted: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
         writeln!(out, "{}", quoted.join(","))?;
     }
     Ok(())
 }
 
-fn quoted(field: &str) -> Cow<'_, str> {
-    if field.contains(['"', ',', '\n', '\r']) {
-        return Cow::Owned(format!("\"{}\"", field.replace('"', "\"\"")));
+/// What makes a spreadsheet take a field for a formula, quoted or not. What a host says of itself may be
+/// one that sends away what is beside it.
+const FORMULAS: [char; 6] = ['=', '+', '-', '@', '\t', '\n'];
+
+fn quoted(field: &str) -> String {
+    let mut field = visible(field);
+    if field.starts_with(FORMULAS) {
+        field.insert(0, '\'');
     }
-    Cow::Borrowed(field)
+    if field.contains(['"', ',', '\n']) {
+        return format!("\"{}\"", field.replace('"', "\"\""));
+    }
+    field
 }

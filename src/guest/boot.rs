@@ -9,7 +9,9 @@ mod graph;
 mod scripts;
 mod systemd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use systemd::is_left_to_nobody;
 
 use super::{Fact, Guest, Init, Place};
 use crate::model::{ByteString, GuestPath, Impact};
@@ -244,7 +246,9 @@ pub(super) fn read(guest: &Guest) -> Fact<Boot> {
 fn read_crypttab(guest: &Guest, init: Init, items: &mut Vec<BootItem>) -> Fact<()> {
     let Some(crypttab) = guest.crypttab()? else { return Ok(()) };
     let waits = systemd::Waits::read(guest)?;
-    for entry in crypttab.entries() {
+    let acted_upon: BTreeSet<usize> =
+        guest.openings()?.list.iter().filter_map(|opening| opening.line).collect();
+    for entry in crypttab.entries().filter(|entry| acted_upon.contains(&entry.line)) {
         let options = entry.options();
         let source = entry.source();
         let pull = match init {

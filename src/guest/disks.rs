@@ -1,6 +1,6 @@
 //! The block devices of a running machine and what lies on what, as /sys/class/block tells it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,24 +101,24 @@ impl Disks {
             .position(|d| matches!(&d.kind, DeviceKind::Mapped { name, .. } if name == wanted))
     }
 
-    /// The disks that a device lies on in the end: itself where it lies on nothing.
-    pub fn disks_under(&self, device: usize) -> Vec<usize> {
-        let mut found = Vec::new();
+    /// A device and everything that it lies on, sorted.
+    pub fn stack(&self, device: usize) -> Vec<usize> {
         let mut open = vec![device];
         // What a device lies on are a handful, whatever the number of devices.
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         while let Some(at) = open.pop() {
-            if !seen.insert(at) {
-                continue;
+            if seen.insert(at) {
+                open.extend(&self.devices[at].parents);
             }
-            let parents = &self.devices[at].parents;
-            if parents.is_empty() {
-                found.push(at);
-            }
-            open.extend(parents);
         }
-        found.sort_unstable();
-        found
+        seen.into_iter().collect()
+    }
+
+    /// The disks that a device lies on in the end: itself where it lies on nothing.
+    pub fn disks_under(&self, device: usize) -> Vec<usize> {
+        let mut disks = self.stack(device);
+        disks.retain(|at| self.devices[*at].parents.is_empty());
+        disks
     }
 
     /// Whether a device lies on another, directly or through others.

@@ -115,6 +115,19 @@ impl Guest {
         self.begin(kernels.iter().flat_map(|kernel| kernel.initramfs.iter().cloned()));
     }
 
+    /// Whether the guest has dracut(8), which makes its initramfs where initramfs-tools does not.
+    ///
+    /// # Errors
+    /// When the paths of it cannot be looked at.
+    pub fn has_dracut(&self) -> Fact<bool> {
+        for path in ["/usr/bin/dracut", "/sbin/dracut"] {
+            if self.stat(&path.into())?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is in an image; waits until it is read.
     ///
     /// # Errors

@@ -88,36 +88,14 @@ impl Guest {
         }
         let mut homes = BTreeSet::new();
         for home in named {
-            homes.extend(self.followed(home)?);
+            homes.extend(self.followed(&home)?);
         }
         Ok(homes)
     }
 
     /// Where a path ends once the links in it are followed; `None` where that is no directory.
-    fn followed(&self, path: GuestPath) -> Fact<Option<GuestPath>> {
-        /// How many links a path may lead through, as the kernel has it.
-        const MAX_LINKS: usize = 40;
-        let mut left: Vec<Vec<u8>> = names(path.as_bytes());
-        let mut at = GuestPath::from("/");
-        let mut links = 0;
-        while let Some(name) = left.pop() {
-            if name == b".." {
-                at = at.parent();
-                continue;
-            }
-            let next = at.join(&name);
-            match self.root().read_link(&next).unwrap_or_default() {
-                Some(target) if links < MAX_LINKS => {
-                    links += 1;
-                    if target.starts_with(b"/") {
-                        at = GuestPath::from("/");
-                    }
-                    left.extend(names(&target));
-                }
-                Some(_) => return Ok(None),
-                None => at = next,
-            }
-        }
+    fn followed(&self, path: &GuestPath) -> Fact<Option<GuestPath>> {
+        let Ok(at) = self.resolved(path) else { return Ok(None) };
         // Where it may not be looked at, the walk says so.
         let is_directory = |about: super::Attributes| about.kind == super::FileKind::Directory;
         let is_there = self.stat(&at).map_or(true, |about| about.is_some_and(is_directory));
@@ -133,12 +111,6 @@ impl Guest {
         let now = || i64::try_from(seconds_since_1970()).unwrap_or(i64::MAX);
         Reach { mounts, running_at: (self.mode() == Mode::Live).then(now) }
     }
-}
-
-/// The names of a path, the first one last.
-fn names(path: &[u8]) -> Vec<Vec<u8>> {
-    let names = path.split(|b| *b == b'/').filter(|name| !name.is_empty() && *name != b".");
-    names.rev().map(<[u8]>::to_vec).collect()
 }
 
 impl ListedPath {

@@ -10,6 +10,7 @@ mod boot_target;
 mod bundle;
 mod changelog;
 mod cloud_init;
+mod conf_files;
 mod disks;
 mod ending;
 mod filesystems;
@@ -145,6 +146,7 @@ struct Facts {
     init: Kept<Fact<Init>>,
     fstab: Kept<Fact<Option<Fstab>>>,
     crypttab: Kept<Fact<Option<Crypttab>>>,
+    openings: Kept<Fact<place::Openings>>,
     mounts: Kept<Fact<Mounts>>,
     disks: Kept<Fact<Disks>>,
     device_numbers: Kept<Fact<disks::ByNumber>>,
@@ -349,17 +351,6 @@ impl Guest {
             .facts
             .fstab
             .get_or_init(|| Ok(self.file("/etc/fstab")?.map(|content| Fstab::parse(&content))));
-        fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
-    }
-
-    /// /etc/crypttab; `None` when there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn crypttab(&self) -> Fact<Option<&Crypttab>> {
-        let fact = self.facts.crypttab.get_or_init(|| {
-            Ok(self.file("/etc/crypttab")?.map(|content| Crypttab::parse(&content)))
-        });
         fact.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 

@@ -5,11 +5,13 @@
 //! will be missing.
 
 mod names;
+mod volumes;
 
 pub use names::{disk_of_kernel_name, is_serial_link, shown};
-pub(super) use names::{is_first_name, kernel_name, normal};
+pub(super) use names::{is_first_name, kernel_name};
+pub(super) use volumes::Openings;
 
-use self::names::uuid_bytes;
+use self::names::{normal, uuid_bytes};
 use super::image::Named;
 use super::system_disk::system_sources;
 use super::{DeviceKind, Disks, Fact, Guest, Mode, SystemDisks, Unknown, keep};
@@ -42,6 +44,13 @@ pub enum Place {
         /// The device.
         device: usize,
     },
+    /// On the system disk, in an encrypted volume that boot does not open.
+    Closed {
+        /// The device.
+        device: usize,
+        /// The volume, as it is called while it is open.
+        volume: String,
+    },
     /// No device at all: tmpfs, a network filesystem.
     NoDevice,
     /// In a file or directory of another filesystem, which decides.
@@ -55,7 +64,7 @@ impl Place {
     pub fn device(&self) -> Option<usize> {
         match self {
             Place::System { device } | Place::Data { device, .. } => *device,
-            Place::Serial { device } => Some(*device),
+            Place::Serial { device } | Place::Closed { device, .. } => Some(*device),
             Place::Missing | Place::NoDevice | Place::Inside(_) | Place::Untold(_) => None,
         }
     }
@@ -149,21 +158,14 @@ impl Guest {
 
     fn place_live(&self, source: &Source, system: &SystemDisks) -> Fact<Place> {
         let disks = self.disks()?;
-        let found = match source {
-            Source::Path(path) => self.device_at(disks, path).into_iter().collect(),
-            Source::DiskLink { kind: LinkKind::Id | LinkKind::Path, .. } | Source::Id(_) => {
-                match self.by_link(disks, source)? {
-                    Linked::Found(device) => vec![device],
-                    Linked::Nothing => Vec::new(),
-                    Linked::Untold(why) => return Ok(Place::Untold(why)),
-                }
-            }
-            _ => match self.carriers(disks, source)? {
-                Ok(found) => found,
-                Err(why) => return Ok(Place::Untold(why)),
-            },
+        let found = match self.devices_now(disks, source)? {
+            Ok(found) => found,
+            Err(why) => return Ok(Place::Untold(why)),
         };
         if let Some(device) = found.iter().copied().find(|at| self.stays(disks, system, *at)) {
+            if let Some(place) = self.unopened(disks, source, device)? {
+                return Ok(place);
+            }
             if let Some(torn) = self.torn_data_group(device)? {
                 return Ok(Place::Data { device: Some(device), disk: torn.elsewhere.join(", ") });
             }
@@ -183,6 +185,21 @@ impl Guest {
             }
             None => Place::Missing,
         })
+    }
+
+    /// The devices that a source leads to now; the inner error says why it could not be told.
+    fn devices_now(&self, disks: &Disks, source: &Source) -> Fact<Result<Vec<usize>, String>> {
+        Ok(Ok(match source {
+            Source::Path(path) => self.device_at(disks, path).into_iter().collect(),
+            Source::DiskLink { kind: LinkKind::Id | LinkKind::Path, .. } | Source::Id(_) => {
+                match self.by_link(disks, source)? {
+                    Linked::Found(device) => vec![device],
+                    Linked::Nothing => Vec::new(),
+                    Linked::Untold(why) => return Ok(Err(why)),
+                }
+            }
+            _ => return self.carriers(disks, source),
+        }))
     }
 
     /// Whether a clone has the device: it lies on system disks alone, and is no loop device, which
@@ -376,7 +393,8 @@ impl Guest {
             Err(why) => return Ok(Place::Untold(why)),
         };
         if let Some(device) = found.iter().copied().find(|at| system.hold(disks, *at)) {
-            return Ok(Place::System { device: Some(device) });
+            let unopened = self.unopened(disks, source, device)?;
+            return Ok(unopened.unwrap_or(Place::System { device: Some(device) }));
         }
         let SystemDisks::Known(known) = system else { return self.place_in_tree(source) };
         // A loop device that begins inside its file shows one partition of a disk whose others are
@@ -410,8 +428,7 @@ impl Guest {
     fn is_opened_by_crypttab(&self, source: &Source) -> Fact<bool> {
         let Source::Path(path) = source else { return Ok(false) };
         let Some(name) = path.strip_prefix(b"/dev/mapper/") else { return Ok(false) };
-        let crypttab = self.crypttab()?;
-        Ok(crypttab.is_some_and(|table| table.entries().any(|entry| entry.name.value == name)))
+        Ok(self.openings()?.list.iter().any(|opening| opening.name == name))
     }
 
     /// A bare tree: what its fstab mounts as the system is the system; a kernel name of another

@@ -6,7 +6,7 @@
 
 use super::services::{Started, started_by};
 use super::unit_files::Unit;
-use super::{Fact, Guest, Init, StartedBy, Starts};
+use super::{CloudConfig, Fact, Guest, Init, StartedBy, Starts};
 use crate::model::GuestPath;
 use crate::parse::key_value::KeyValue;
 use crate::parse::unit;
@@ -74,6 +74,30 @@ impl Guest {
         }
         makers.extend(script(self)?);
         Ok(makers)
+    }
+
+    /// cloud-init's configuration, where its module ssh runs on a clone, which makes host keys and
+    /// writes the keys that the metadata has for a person; `None` where it does not.
+    ///
+    /// # Errors
+    /// When its files, its services or its configuration cannot be read.
+    pub fn cloud_init_with_keys(&self) -> Fact<Option<&CloudConfig>> {
+        let Some(cloud_init) = self.cloud_init()?.filter(|installed| installed.disabled.is_none())
+        else {
+            return Ok(None);
+        };
+        // Its generator found no data source at this boot, and would find none on a clone.
+        if self.kernel().is_some()
+            && self.stat(&GuestPath::from("/run/cloud-init/disabled"))?.is_some()
+        {
+            return Ok(None);
+        }
+        let config = cloud_init.config.as_ref().map_err(Clone::clone)?;
+        // Without a data source every instance has the same id, and what ran once does not run again.
+        let run = cloud_init.last_run.as_ref().map_err(Clone::clone)?;
+        let source = run.as_ref().and_then(|(_, run)| run.datasource.as_deref());
+        let is_none = source.is_some_and(|source| source.starts_with("DataSourceNone"));
+        Ok((config.runs("ssh") && !is_none).then_some(config))
     }
 
     /// Whether `guestprep firstboot` would make what a clone lacks: it is started, and can tell a
@@ -158,23 +182,7 @@ impl Guest {
 
 /// cloud-init's module ssh, which runs once for every instance (cloudinit/config/cc_ssh.py).
 fn cloud_init(guest: &Guest) -> Fact<Option<HostKeyMaker>> {
-    let Some(cloud_init) = guest.cloud_init()?.filter(|installed| installed.disabled.is_none())
-    else {
-        return Ok(None);
-    };
-    // Its generator found no data source at this boot, and would find none on a clone.
-    if guest.kernel().is_some()
-        && guest.stat(&GuestPath::from("/run/cloud-init/disabled"))?.is_some()
-    {
-        return Ok(None);
-    }
-    let config = cloud_init.config.as_ref().map_err(Clone::clone)?;
-    // Without a data source every instance has the same id, and what ran once does not run again.
-    let run = cloud_init.last_run.as_ref().map_err(Clone::clone)?;
-    let source = run.as_ref().and_then(|(_, run)| run.datasource.as_deref());
-    if !config.runs("ssh") || source.is_some_and(|source| source.starts_with("DataSourceNone")) {
-        return Ok(None);
-    }
+    let Some(config) = guest.cloud_init_with_keys()? else { return Ok(None) };
     let mut maker = HostKeyMaker::of_all_types("cloud-init");
     if let Some(wanted) = config.merged.get("ssh_genkeytypes") {
         maker.types = wanted.items().iter().filter_map(Value::text).collect();

@@ -4,7 +4,6 @@
 //! For probes. Scripts that these run are not followed, drop-ins of services not read, and nothing
 //! is expanded: a device in a variable is not known.
 
-use super::place::normal;
 use super::{Fact, Guest, Init};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::shell::{self, Command};
@@ -289,10 +288,7 @@ fn read_services(guest: &Guest, found: &mut BootCommands) -> Fact<()> {
             if !path.as_bytes().ends_with(b".service") {
                 continue;
             }
-            let file = match guest.root().read_link(&path)? {
-                Some(target) => normal(&directory.join(&target)),
-                None => path,
-            };
+            let file = guest.resolved(&path)?;
             let text = file.as_bytes();
             let is_packaged = text.starts_with(b"/usr/lib/") || text.starts_with(b"/lib/");
             if !is_packaged && !seen.contains(&file) {

@@ -12,6 +12,7 @@ mod path_pattern;
 mod plan;
 mod policy;
 mod report;
+mod visible;
 mod waiver;
 
 pub use bytes::{ByteString, GuestPath};
@@ -29,4 +30,5 @@ pub use report::{
     CheckResult, Decision, GuestInfo, GuestOs, ImageInfo, Remedy, RemedyKind, Report,
     ReportedFinding, Summary, Tool, VerdictName, Waived,
 };
+pub use visible::visible;
 pub use waiver::Waiver;

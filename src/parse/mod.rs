@@ -32,6 +32,7 @@ pub mod kernel_arguments;
 pub mod kernel_modules;
 pub mod key_value;
 pub mod lines;
+pub mod luks_arguments;
 pub mod lvm_metadata;
 pub mod marker;
 pub mod mountinfo;

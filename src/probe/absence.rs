@@ -21,6 +21,10 @@ pub const MISSING: Keys = Keys {
     harmless: "missing-harmless",
 };
 
+/// The device lies in an encrypted volume that boot does not open.
+pub const CLOSED: Keys =
+    Keys { stops: "closed-stops-boot", delays: "closed-delays-boot", harmless: "closed-harmless" };
+
 /// Something else that the entry needs is absent.
 pub const DEPENDS: Keys = Keys {
     stops: "depends-stops-boot",

@@ -84,6 +84,7 @@ fn named_by_fstab(guest: &Guest) -> Result<Named, Unknown> {
         match item.place {
             Place::Data { device, .. } => named.data.extend(device),
             Place::System { device } => named.system.extend(device),
+            Place::Closed { device, .. } => named.system.extend([device]),
             _ => {}
         }
     }

@@ -149,7 +149,7 @@ pub fn rebuild(guest: &Guest, kernel: &BootKernel, image: &GuestPath) -> Fact<Op
         let note = format!("/var/lib/initramfs-tools/{release}");
         let note = has(&note)?.then(|| GuestPath::from(note.as_str()));
         (Tool::InitramfsTools, argv, Vec::from_iter(note))
-    } else if has("/usr/bin/dracut")? || has("/sbin/dracut")? {
+    } else if guest.has_dracut()? {
         let Ok(shown) = std::str::from_utf8(image.as_bytes()) else { return Ok(None) };
         (Tool::Dracut, vec!["dracut", "--force", shown, release], Vec::new())
     } else {

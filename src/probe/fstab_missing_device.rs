@@ -1,7 +1,7 @@
 //! `fstab-missing-device`: an entry that boot would act on names a device that the guest does not
-//! have, or needs one that does.
+//! have, or that lies in an encrypted volume which boot does not open; or it needs one that does.
 
-use super::absence::{ABSENT, DEPENDS, weighed};
+use super::absence::{ABSENT, CLOSED, DEPENDS, weighed};
 use super::entries::{self, Entry};
 use super::{Answer, Guest};
 use crate::guest::{Absence, Place};
@@ -24,7 +24,9 @@ pub fn judge(guest: &Guest) -> Answer {
             doubts.push(format!("/etc/fstab:{}: {why}", entry.line));
         }
         let cause = &entries.boot.items[entries.boot.root_cause(entry.at)];
-        if entry.item.absence == Absence::Present || cause.place != Place::Missing {
+        if entry.item.absence == Absence::Present
+            || !matches!(cause.place, Place::Missing | Place::Closed { .. })
+        {
             continue;
         }
         findings.push(found(entry, &cause.shown_target()));
@@ -33,8 +35,11 @@ pub fn judge(guest: &Guest) -> Answer {
 }
 
 fn found(entry: &Entry, on: &str) -> Finding {
-    let finding = match entry.item.absence {
-        Absence::Through(_) => entry.finding(DEPENDS.of(entry.item)).with("on", on),
+    let finding = match (&entry.item.absence, &entry.item.place) {
+        (Absence::Through(_), _) => entry.finding(DEPENDS.of(entry.item)).with("on", on),
+        (_, Place::Closed { volume, .. }) => {
+            entry.finding(CLOSED.of(entry.item)).with("volume", volume)
+        }
         _ => entry.finding(ABSENT.of(entry.item)),
     };
     let fix = (!entry.is_of_the_system()).then(|| entry.edit(LineChange::Park));

@@ -143,7 +143,9 @@ fn absent(
         Place::Data { disk, .. } => {
             Some(Finding::new("on-data-disk", subject).with("path", shown).with("disk", disk))
         }
-        Place::Missing => Some(Finding::new("target-missing", subject).with("path", shown)),
+        Place::Missing | Place::Closed { .. } => {
+            Some(Finding::new("target-missing", subject).with("path", shown))
+        }
         Place::Untold(why) => {
             doubts.push(format!("{subject}: {why}"));
             None

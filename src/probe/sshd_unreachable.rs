@@ -230,14 +230,5 @@ fn key_provision(guest: &Guest) -> Fact<bool> {
     let is_key =
         |line: &[u8]| !line.trim_ascii().is_empty() && !line.trim_ascii().starts_with(b"#");
     let of_image = keys.is_some_and(|keys| keys.split(|b| *b == b'\n').any(is_key));
-    Ok(of_image || cloud_init_runs(guest)?)
-}
-
-/// cloud-init's module ssh makes host keys and writes the keys of the metadata.
-fn cloud_init_runs(guest: &Guest) -> Fact<bool> {
-    let switch = GuestPath::from("/etc/cloud/cloud-init.disabled");
-    if guest.root().lstat(&switch)?.is_some() {
-        return Ok(false);
-    }
-    Ok(guest.service("cloud-init")?.is_some_and(|service| service.starts == Starts::AtBoot))
+    Ok(of_image || guest.cloud_init_with_keys()?.is_some())
 }

@@ -70,7 +70,7 @@ impl Found<'_> {
             b"ifname" | b"BOOTIF" => Some("bound-to-mac"),
             b"resume" => match self.guest.place(&Source::parse(value), None)? {
                 Place::Data { .. } | Place::Missing => Some("resume-missing"),
-                Place::Serial { .. } => Some("resume-missing"),
+                Place::Serial { .. } | Place::Closed { .. } => Some("resume-missing"),
                 Place::Untold(why) => {
                     self.doubts
                         .push(format!("{subject}: resume={}: {why}", ByteString::from(value)));

@@ -178,7 +178,7 @@ fn unused(guest: &Guest, space: &SwapSpace) -> Result<Vec<Finding>, Unknown> {
 
 /// `resume=` of a device that a clone has; of another, the check of kernel arguments judges it.
 fn resume(guest: &Guest, space: &SwapSpace) -> Vec<Finding> {
-    let is_there = |place: &Place| !matches!(place, Place::Data { .. } | Place::Missing);
+    let is_there = |place: &Place| !is_absent(place);
     space
         .resume
         .iter()
@@ -196,7 +196,6 @@ fn resume(guest: &Guest, space: &SwapSpace) -> Vec<Finding> {
 /// What initramfs-tools waits for, at least 30 s, before it mounts the root (local_device_setup()
 /// in /usr/share/initramfs-tools/scripts/local).
 fn absent_resume(space: &SwapSpace) -> Vec<Finding> {
-    let is_absent = |place: &Place| matches!(place, Place::Data { .. } | Place::Missing);
     space
         .resume
         .iter()
@@ -207,6 +206,11 @@ fn absent_resume(space: &SwapSpace) -> Vec<Finding> {
             Some(finding.with("what", &resume.device).impact(Impact::DelaysBoot))
         })
         .collect()
+}
+
+/// Whether the next boot of a clone would not find the device.
+fn is_absent(place: &Place) -> bool {
+    matches!(place, Place::Data { .. } | Place::Missing | Place::Closed { .. })
 }
 
 /// Less swap on disks than the operator wants, on a guest that runs. A swap file makes up for it.

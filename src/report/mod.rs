@@ -10,7 +10,6 @@ pub mod sarif;
 mod style;
 mod tap;
 mod text;
-mod visible;
 mod words;
 mod wrap;
 
@@ -21,7 +20,6 @@ pub use openmetrics::{Metrics, metrics, openmetrics};
 pub use style::Style;
 pub use tap::tap;
 pub use text::{Shown, text};
-pub use visible::visible;
 pub use words::{Words, fill};
 pub use wrap::wrapped;
 

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use super::words::{Words, fill};
 use super::wrap::wrapped;
-use super::{Style, visible, wrap};
+use super::{Style, wrap};
 use crate::model::{
-    CheckResult, Decision, RemedyKind, Report, ReportedFinding, Severity, VerdictName,
+    CheckResult, Decision, RemedyKind, Report, ReportedFinding, Severity, VerdictName, visible,
 };
 
 /// How a report is shown.

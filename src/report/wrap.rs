@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use super::visible;
+use crate::model::visible;
 
 /// How many columns a line has.
 pub const COLUMNS: usize = 80;

@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -26,21 +27,70 @@ impl Dir {
         Self { fd, path }
     }
 
-    /// Open a directory of this machine that the operator named, making it and its parents. The
-    /// disk has those that are new.
+    /// Open a directory of this machine that is to hold what is trusted later, making it and its
+    /// parents for its user alone. The disk has those that are new.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn create_on_host(path: &Path) -> Result<Self> {
+    /// As [`Dir::open_trusted`].
+    pub fn create_trusted(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         let is_new = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
         let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
-        std::fs::create_dir_all(path).map_err(|e| Error::io("make", &shown, &e))?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|e| Error::io("make", &shown, &e))?;
         for parent in new.iter().filter_map(|dir| dir.parent()) {
             let here = parent.as_os_str().is_empty();
             Self::open_on_host(if here { Path::new(".") } else { parent })?.sync()?;
         }
-        Self::open_on_host(path)
+        Self::open_trusted(path)
+    }
+
+    /// Open a directory of this machine whose content is trusted.
+    ///
+    /// # Errors
+    /// What the system says; a link, and what another user may write, are refused.
+    pub fn open_trusted(path: &Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        // With a slash at its end a link would be followed all the same.
+        let path: PathBuf = path.components().collect();
+        if std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_symlink()) {
+            let cause = "it is a link; name the directory that it leads to";
+            return Err(Error::new("trust", shown, ErrorKind::Refused, cause));
+        }
+        let flags = directory_flags() | OFlags::NOFOLLOW;
+        let fd = rustix::fs::open(&path, flags, Mode::empty())
+            .map_err(|e| Error::errno("open", &shown, e))?;
+        let dir = Self { fd, path: shown };
+        dir.see_trusted()?;
+        Ok(dir)
+    }
+
+    /// See that nobody but us and root can put anything into this directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where somebody can.
+    pub fn see_trusted(&self) -> Result<()> {
+        let stat =
+            rustix::fs::fstat(&self.fd).map_err(|e| Error::errno("look at", &self.path, e))?;
+        let us = rustix::process::geteuid().as_raw();
+        let cause = if stat.st_uid != us && stat.st_uid != 0 {
+            format!(
+                "it belongs to user {}, who can plant in it what would be believed",
+                stat.st_uid
+            )
+        } else if stat.st_mode & 0o022 != 0 {
+            let mode = stat.st_mode & 0o777;
+            format!(
+                "others than its owner may write it (mode {mode:03o}), and plant what would be believed"
+            )
+        } else {
+            return Ok(());
+        };
+        let cause = format!("{cause}; see what is in it, and name another with --state-dir");
+        Err(Error::new("trust", &self.path, ErrorKind::Refused, cause))
     }
 
     /// Open a directory of this machine that the operator named.

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal};
 
 use super::runner::spawn;
 use super::{Error, ErrorKind, Result};
+use crate::model::visible;
 
 /// Whether the process may change a guest at all.
 pub fn is_root() -> bool {
@@ -109,35 +110,6 @@ pub fn list_named(directory: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Write a file that the operator named, whole or not at all.
-///
-/// # Errors
-/// What the system says.
-pub fn write_named(path: &Path, content: &[u8]) -> Result<()> {
-    super::named::write_streamed(Some(path), |out| out.write_all(content))
-}
-
-/// As [`write_named`], a file that everybody may read, whatever the umask.
-///
-/// # Errors
-/// What the system says.
-pub fn write_published(path: &Path, content: &[u8]) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))
-    });
-    // What a reader sees is whole; that it survives a crash of the machine is not needed.
-    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        fail(&e)
-    })
-}
-
 /// Listen on a unix socket at a path, in the place of a daemon that was killed. Root may connect,
 /// and the group where one is given.
 ///
@@ -203,35 +175,6 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
-/// Write a file that the operator named and that nobody else may read, whole or not at all.
-///
-/// # Errors
-/// What the system says, and a name that is taken by anything but a file.
-pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let fail = |e: &std::io::Error| Error::io("write", path.display(), e);
-    if path.exists() && !path.is_file() {
-        let cause = "it is no regular file";
-        return Err(Error::new("write", path.display(), ErrorKind::NotRegular, cause));
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(|e| fail(&e))
-        .and_then(|mut file| {
-            let written = file.write_all(content).and_then(|()| file.sync_all());
-            written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-                let _ = std::fs::remove_file(&temporary);
-                fail(&e)
-            })
-        })
-}
-
 /// Write to standard output. A reader that has gone away is no error.
 ///
 /// # Errors
@@ -246,21 +189,21 @@ pub fn print(content: &[u8]) -> Result<()> {
     }
 }
 
-/// Say a line on standard error. Where it cannot be said it is lost: `eprintln!` would panic, and
+/// Say a line on standard error, with what hides in it made [`visible`]. Where it cannot be said it is lost: `eprintln!` would panic, and
 /// a log on a full disk, or a reader that has gone away, must not end a run between two steps.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "guestprep: {line}");
+    let _ = writeln!(std::io::stderr().lock(), "guestprep: {}", visible(line));
 }
 
 /// As [`say`], on standard output: what a command did, after it did it.
 pub fn tell(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", visible(line));
 }
 
 /// Ask a person a question that is answered with yes or no; no is the default.
 pub fn ask(question: &str) -> bool {
     let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "{question} [y/N] ");
+    let _ = write!(stderr, "{} [y/N] ", visible(question));
     let _ = stderr.flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);

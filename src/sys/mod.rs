@@ -27,6 +27,7 @@ mod kernel;
 mod lock;
 mod metadata;
 mod named;
+mod output;
 mod private_mounts;
 mod privileges;
 mod processes;
@@ -58,14 +59,14 @@ pub use files::FsUse;
 pub use host::{
     absolute, ask, available_memory, be_nice, exists, is_root, is_terminal_err, is_terminal_in,
     is_terminal_out, leave_directory, list_named, listen, machine_state_dir, note_signals, print,
-    read_named, refuse_core, remove_named, rename_new, run_in_foreground, say, tell, write_named,
-    write_private, write_published,
+    read_named, refuse_core, remove_named, rename_new, run_in_foreground, say, tell,
 };
 pub use image::{Container, Copied, DiskImage, Use, command_argument};
 pub use kernel::Kernel;
 pub use lock::Lock;
 pub use metadata::{ADDRESS as METADATA_ADDRESS, Metadata, ask as ask_metadata};
-pub use named::{Named, Reader, open_named, write_streamed};
+pub use named::{Named, Reader, open_named};
+pub use output::{write_named, write_private, write_published, write_streamed};
 pub use private_mounts::{PrivateMounts, Volume};
 pub use privileges::{Confinement, Power, confine, lower};
 pub use processes::{Hold, Holder, MountKey, Opener};

@@ -1,7 +1,7 @@
-//! Files that the operator named, as streams: many that are read, one that is written.
+//! Files that the operator named and that are read, as streams.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -81,45 +81,4 @@ fn open(path: &Path) -> io::Result<Reader> {
 /// What the system says.
 pub fn open_named(path: &Path) -> Result<Reader> {
     open(path).map_err(|e| Error::io("read", path.display(), &e))
-}
-
-/// Write to a file that the operator named, whole or not at all, or to standard output where none is named. A reader
-/// that goes away (`| head`) is no error.
-///
-/// # Errors
-/// What the system says.
-pub fn write_streamed(
-    path: Option<&Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
-    let through = |file: &mut dyn Write| {
-        let mut out = BufWriter::with_capacity(64 << 10, file);
-        write(&mut out)?;
-        out.flush()
-    };
-    let Some(path) = path else {
-        return match through(&mut io::stdout().lock()) {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::io("write", "standard output", &e))
-            }
-            _ => Ok(()),
-        };
-    };
-    let fail = |e: &io::Error| Error::io("write", path.display(), e);
-    // A device or FIFO (`-o /dev/stderr`) is written to; only a file can be replaced.
-    if path.exists() && !path.is_file() {
-        let mut file = File::options().write(true).open(path).map_err(|e| fail(&e))?;
-        return through(&mut file).map_err(|e| fail(&e));
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written = File::create(&temporary).and_then(|mut file| {
-        through(&mut file)?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        fail(&e)
-    })
 }

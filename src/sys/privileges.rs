@@ -93,8 +93,8 @@ pub(super) fn can_be_lowered() -> bool {
 /// Read nothing but what lies below `reads`, write nothing but what `writes` names, and start,
 /// connect and signal nothing. What is open already stays open.
 ///
-/// A file in `writes` that is there and no regular file (a FIFO, a terminal) is written to; any
-/// other is made or replaced in its directory, as [`super::write_named`] does it.
+/// What [`super::write_named`] writes to (a FIFO, a terminal) may be written; any other file is made or
+/// replaced in its directory.
 ///
 /// # Errors
 /// A path that cannot be opened, in the kernel's words.
@@ -137,8 +137,8 @@ fn of_kind(path: &Path, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
 
 /// Where a file is written, and the rights that this takes.
 fn place_of(file: &Path) -> (PathBuf, BitFlags<AccessFs>) {
-    if file.exists() && !file.is_file() {
-        return (file.to_owned(), AccessFs::WriteFile.into());
+    if !super::output::is_replaced(file) {
+        return (file.to_owned(), AccessFs::WriteFile | AccessFs::Truncate);
     }
     let above = file.parent().filter(|above| !above.as_os_str().is_empty());
     let replacing = AccessFs::WriteFile

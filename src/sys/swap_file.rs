@@ -1,6 +1,6 @@
 //! A file that the kernel can swap to: without holes, and on btrfs without copy-on-write.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, IFlags, OFlags};
@@ -56,6 +56,19 @@ impl Spot {
             }
             Err(e) => Err(Error::errno("make", &self.path, e)),
         }
+    }
+
+    /// The first bytes of a file, so many or all.
+    ///
+    /// # Errors
+    /// What the system says, and when the file is gone.
+    pub fn beginning(&self, length: u64) -> Result<Vec<u8>> {
+        let Some(file) = self.dir.open_regular(&self.name, OFlags::RDONLY)? else {
+            return Err(Error::new("read", &self.path, ErrorKind::NotFound, "it is gone"));
+        };
+        let mut bytes = Vec::new();
+        file.take(length).read_to_end(&mut bytes).map_err(|e| Error::io("read", &self.path, &e))?;
+        Ok(bytes)
     }
 
     /// Write zeros to all of a file, so that it has no hole; says on a terminal how far it is.

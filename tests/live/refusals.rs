@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::command::run;
-use crate::common::live::{GUESTPREP, alone};
+use crate::common::live::{Disk, GUESTPREP, Live, alone, has_filesystem};
 use crate::common::state::assert_same;
 
 #[test]
@@ -122,7 +122,7 @@ fn a_full_state_directory_loses_nothing() {
     alone(&[], |live| {
         live.data();
         fs::create_dir(live.at("/run/state")).expect("a directory");
-        run(&["mount", "-t", "tmpfs", "-o", "size=64k", "state", &live.at("/run/state")]);
+        run(&["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "state", &live.at("/run/state")]);
         fill(&live.at("/run/state/full"));
         let before = live.state();
         let args = ["prepare", "--yes", "--state-dir", "/run/state"];
@@ -167,6 +167,83 @@ fn without_root_it_judges_what_it_can_and_changes_nothing() {
             assert!(String::from_utf8_lossy(&done.stderr).contains("needs root"), "{done:?}");
         }
         assert_same(&before, &live.state(), "an ordinary user changed the guest");
+    });
+}
+
+/// A part of a data disk on /srv, whose whole is mounted nowhere any more.
+fn part_of_a_disk(live: &mut Live) -> Disk {
+    let disk = live.data();
+    fs::create_dir(live.at("/data/www")).expect("www");
+    live.chroot(&["mount", "--bind", "/data/www", "/srv"]).exits(0);
+    live.chroot(&["umount", "/data"]).exits(0);
+    disk
+}
+
+#[test]
+fn what_could_not_be_mounted_again_is_not_unmounted() {
+    alone(&[], |live| {
+        let disk = part_of_a_disk(live);
+        let before = live.state();
+        live.guestprep(&["prepare", "--yes"])
+            .exits(4)
+            .says("/srv")
+            .says("no more of it is mounted");
+        assert_same(&before, &live.state(), "a refused prepare changed the guest");
+        live.chroot(&["mount", "-o", "noatime", &disk.device, "/data"]).exits(0);
+        let before = live.state();
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert_same(&before, &live.state(), "rollback did not give the guest back");
+
+        // A directory that has been removed is there in the mount alone.
+        run(&["rmdir", &live.at("/data/www")]);
+        live.guestprep(&["prepare", "--yes"]).exits(4).says("has been removed");
+        live.guestprep(&["umount", "/srv"]).exits(0);
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+    });
+}
+
+#[test]
+fn a_directory_in_a_subvolume_is_mounted_again_as_it_was() {
+    alone(&["mkfs.btrfs", "btrfs"], |live| {
+        if !has_filesystem("btrfs") {
+            return;
+        }
+        let disk = live.disk("btrfs", "256M", &["mkfs.btrfs", "-q", "-f"]);
+        fs::create_dir(live.at("/data")).expect("/data");
+        live.chroot(&["mount", "-t", "btrfs", &disk.device, "/data"]).exits(0);
+        run(&["btrfs", "subvolume", "create", &live.at("/data/one")]);
+        fs::create_dir(live.at("/data/one/www")).expect("www");
+        live.chroot(&["umount", "/data"]).exits(0);
+        live.chroot(&["mount", "-t", "btrfs", "-o", "subvol=one", &disk.device, "/data"]).exits(0);
+        live.append_fstab(&format!("UUID={} /data btrfs subvol=one 0 0\n", disk.uuid));
+        live.chroot(&["mount", "--bind", "/data/www", "/srv"]).exits(0);
+        let before = live.state();
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        assert!(!live.mounts().contains("mount /srv/ of "), "{}", live.mounts());
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert_same(&before, &live.state(), "rollback did not give the guest back");
+    });
+}
+
+#[test]
+fn what_was_mounted_instead_is_unmounted() {
+    alone(&[], |live| {
+        let disk = part_of_a_disk(live);
+        live.chroot(&["mount", "-o", "noatime", &disk.device, "/data"]).exits(0);
+        live.guestprep(&["prepare", "--yes"]).exits(0);
+        // As an earlier version left it.
+        let runs = fs::read_dir(live.at("/var/lib/guestprep/runs")).expect("the runs");
+        let journal = runs.map(|run| run.expect("a run").path().join("journal")).next();
+        let journal = journal.expect("a journal");
+        let text = fs::read_to_string(&journal).expect("the journal");
+        let known = "\"origin\":\"/data/www\"";
+        assert!(text.contains(known), "{text}");
+        fs::write(&journal, text.replace(known, "\"origin\":null")).expect("the journal");
+        live.guestprep(&["rollback", "--yes"]).exits(5).says("/srv");
+        let mounts = live.mounts();
+        assert!(mounts.contains("mount /data/ of / "), "{mounts}");
+        assert!(!mounts.contains("mount /srv/ of "), "{mounts}");
     });
 }
 

@@ -112,6 +112,68 @@ fn what_the_configuration_wants() {
 }
 
 #[test]
+fn a_file_that_somebody_else_made_is_left() {
+    swapping(&[], |live| {
+        live.guestprep(&["swap", "size", "8MiB", "--yes"]).exits(0);
+        let swap = live.at("/swapfile");
+        let ours = live.at("/ours");
+        run(&["swapoff", &swap]);
+        fs::rename(&swap, &ours).expect("ours");
+        fs::write(&swap, "theirs").expect("theirs");
+        let rollback =
+            || live.guestprep(&["rollback", "--yes"]).exits(5).says("it was changed after the run");
+        rollback();
+        assert_eq!(fs::read_to_string(&swap).expect("it is left"), "theirs");
+
+        // One of the same kind and size, which is swapped to.
+        fs::remove_file(&swap).expect("theirs");
+        run(&["dd", "if=/dev/zero", &format!("of={swap}"), "bs=1M", "count=8"]);
+        run(&["chmod", "600", &swap]);
+        run(&["mkswap", &swap]);
+        live.chroot(&["swapon", "/swapfile"]).exits(0);
+        rollback();
+        assert!(is_on(live, "/swapfile"), "it is swapped to");
+
+        run(&["swapoff", &swap]);
+        fs::rename(&ours, &swap).expect("ours");
+        live.chroot(&["swapon", "/swapfile"]).exits(0);
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert!(!is_on(live, "/swapfile"));
+        assert!(!fs::exists(&swap).expect("the root"));
+    });
+}
+
+/// Make the run one that was killed before it had noted what it made.
+fn forget_what_was_made(live: &Live) {
+    let runs = fs::read_dir(live.at("/var/lib/guestprep/runs")).expect("the runs");
+    let journal = runs.map(|run| run.expect("a run").path().join("journal")).max();
+    let journal = journal.expect("a journal");
+    let text = fs::read_to_string(&journal).expect("the journal");
+    let swap = text.lines().find(|line| line.contains("swap-file")).expect("the file's intent");
+    let (to_it, _) = text.split_once(swap).expect("the intent");
+    fs::write(&journal, format!("{to_it}{swap}\n")).expect("the journal");
+}
+
+#[test]
+fn what_a_killed_run_cannot_have_made_is_left() {
+    swapping(&[], |live| {
+        live.guestprep(&["swap", "size", "8MiB", "--yes"]).exits(0);
+        let swap = live.at("/swapfile");
+        run(&["swapoff", &swap]);
+        fs::write(&swap, "theirs").expect("theirs");
+        let fstab = live.fstab();
+        forget_what_was_made(live);
+        live.guestprep(&["runs"]).exits(5).says("it was changed after the run");
+        assert_eq!(fs::read_to_string(&swap).expect("it is left"), "theirs");
+        assert_eq!(live.fstab(), fstab);
+        // What mkswap(8) had not come to.
+        fs::write(&swap, [0; 4096]).expect("zeros");
+        live.guestprep(&["rollback", "--yes"]).exits(0);
+        assert!(!fs::exists(&swap).expect("the root"));
+    });
+}
+
+#[test]
 fn off_and_on_again() {
     swapping(&[], |live| {
         live.guestprep(&["swap", "size", "8MiB", "--yes"]).exits(0);

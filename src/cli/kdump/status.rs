@@ -8,7 +8,7 @@ use crate::cli::args::{Format, KdumpStatusArgs};
 use crate::cli::exit::{Exit, Outcome, Trouble};
 use crate::cli::setup;
 use crate::guest::{Asked, DumpTarget, Guest, Kdump, Place, Reservation, Stored};
-use crate::model::Policy;
+use crate::model::{Policy, visible};
 use crate::sys;
 
 /// Above this much memory a dump of a RHEL guest that is asked for by ticket may fail (ECS image
@@ -23,7 +23,7 @@ pub fn run(args: &KdumpStatusArgs) -> Outcome {
     let remark = remark(&guest, kdump)?;
     let text = match args.format {
         Format::Json => format!("{:#}\n", json_of(&guest, kdump, remark)),
-        Format::Text => text_of(&guest, kdump, remark),
+        Format::Text => visible(&text_of(&guest, kdump, remark)),
     };
     sys::print(text.as_bytes())?;
     Ok(if kdump.doubts.is_empty() { Exit::Done } else { Exit::Undetermined })
@@ -161,6 +161,7 @@ fn disk(place: &Place) -> String {
         Place::Data { disk, .. } => format!("on data disk {disk}"),
         Place::Missing => "which is on no disk".to_owned(),
         Place::Untold(why) => format!("on a disk that is not known ({why})"),
+        Place::Closed { volume, .. } => format!("in {volume}, which boot does not open"),
         Place::System { .. } | Place::Serial { .. } | Place::Inside(_) | Place::NoDevice => {
             "on the system disk".to_owned()
         }

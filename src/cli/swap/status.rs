@@ -8,7 +8,7 @@ use crate::cli::args::{Format, SwapStatusArgs};
 use crate::cli::exit::{Exit, Outcome, Trouble};
 use crate::cli::setup;
 use crate::guest::{Absence, ActiveSwap, BootItem, ConfiguredSwap, Guest, SwapOrigin};
-use crate::model::{GuestPath, Impact, Policy};
+use crate::model::{GuestPath, Impact, Policy, visible};
 use crate::sys;
 
 pub fn run(args: &SwapStatusArgs) -> Outcome {
@@ -30,7 +30,7 @@ pub fn run(args: &SwapStatusArgs) -> Outcome {
             });
             format!("{value:#}\n")
         }
-        Format::Text => text(&rows, &resume, doubts),
+        Format::Text => visible(&text(&rows, &resume, doubts)),
     };
     sys::print(text.as_bytes())?;
     Ok(if doubts.is_empty() { Exit::Done } else { Exit::Undetermined })

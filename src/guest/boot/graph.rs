@@ -110,8 +110,10 @@ pub fn settle(items: &mut [BootItem]) {
         items[at].absence = match &items[at].place {
             Place::Data { .. } => Absence::Own,
             // A volume that crypttab opens is where its device is.
-            Place::Missing | Place::Untold(_) if opened_by_crypttab => Absence::Present,
-            Place::Missing => Absence::Own,
+            Place::Missing | Place::Untold(_) | Place::Closed { .. } if opened_by_crypttab => {
+                Absence::Present
+            }
+            Place::Missing | Place::Closed { .. } => Absence::Own,
             // By its old serial number the clone's system disk is not found.
             Place::Serial { .. } => Absence::Own,
             Place::Untold(why) => Absence::Untold(why.clone()),

@@ -3,12 +3,12 @@
 //! systemd-cryptsetup-generator(8).
 
 use super::{Absence, BootItem, Fields, ItemKind, Origin, Pull};
-use crate::guest::{Fact, Guest, Place, units};
+use crate::guest::{Fact, Guest, MAX_FILE, Place, units};
 use crate::model::{ByteString, GuestPath};
 use crate::parse::options::Options;
 use crate::parse::source::Source;
 use crate::parse::timespan::{self, TimeSpan};
-use crate::parse::unit::UnitFile;
+use crate::parse::unit::{Settings, UnitFile};
 use crate::parse::unit_name;
 
 /// systemd's DefaultTimeoutStartSec and DefaultDeviceTimeoutSec (systemd-system.conf(5)), seconds.
@@ -24,24 +24,35 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// The default of this guest: `DefaultDeviceTimeoutSec=` where it is known (systemd 252 and
-    /// later), else `DefaultTimeoutStartSec=`, else 90 s.
+    /// The default of this guest. Where its systemd knows `DefaultDeviceTimeoutSec=` (252 and later,
+    /// and EL8 and EL9 by a backport), that or 90 s, whatever `DefaultTimeoutStartSec=` says; before,
+    /// the latter. The arguments of the kernel outdo the files.
     pub fn read(guest: &Guest) -> Fact<Self> {
-        let mut paths = vec![GuestPath::from("/etc/systemd/system.conf")];
-        let directory = GuestPath::from("/etc/systemd/system.conf.d");
-        for name in guest.root().list(&directory)?.unwrap_or_default() {
-            if name.ends_with(b".conf") {
-                paths.push(directory.join(&name));
-            }
-        }
         let (mut device, mut start) = (None, None);
-        for path in paths {
+        for path in guest.conf_files("systemd/system.conf")? {
             let Some(text) = guest.file(&path)? else { continue };
             let file = UnitFile::parse(&text);
-            let span = |key| file.get_last("Manager", key).and_then(timespan::parse);
+            let span = |key| last_span(file.settings(), key);
             device = span("DefaultDeviceTimeoutSec").or(device);
             start = span("DefaultTimeoutStartSec").or(start);
         }
+        // Where the loader's menu cannot be read, the checks of it say so.
+        let arguments = guest.boot_arguments().ok().flatten().cloned().unwrap_or_default();
+        let argument = |key: &[u8]| {
+            let named = arguments.words().iter().filter(|word| word.is_named(key));
+            named.filter_map(|word| timespan::parse(word.value.as_deref()?)).next_back()
+        };
+        start = argument(b"systemd.default_timeout_start_sec").or(start);
+        let of_argument = argument(b"systemd.default_device_timeout_sec");
+        let mut is_apart = None;
+        if device.or(start).or(of_argument).is_some() {
+            let program = Program::read(guest);
+            is_apart = program.knows("DefaultDeviceTimeoutSec");
+            device = device.filter(|_| is_apart != Some(false));
+            let is_heeded = program.knows("systemd.default_device_timeout_sec") != Some(false);
+            device = of_argument.filter(|_| is_heeded).or(device);
+        }
+        let start = start.filter(|_| is_apart != Some(true));
         Ok(Self { default: device.or(start).map_or(Some(DEFAULT_WAIT), seconds) })
     }
 
@@ -54,6 +65,35 @@ impl Waits {
             Some(span) => seconds(span),
             None => self.default,
         }
+    }
+}
+
+/// The last value of a setting that is a span: systemd passes over what it cannot read.
+fn last_span(settings: &Settings, key: &str) -> Option<TimeSpan> {
+    let own = settings.assignments().iter().filter(|own| own.section == b"Manager");
+    own.filter(|own| own.key == key.as_bytes())
+        .filter_map(|own| timespan::parse(&own.value))
+        .next_back()
+}
+
+/// The program that runs as process 1, which has the names of all settings in it: versions say
+/// little of what a distribution took over from later ones.
+struct Program(Option<Vec<u8>>);
+
+impl Program {
+    fn read(guest: &Guest) -> Self {
+        let paths = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"].map(GuestPath::from);
+        let read = |path| guest.root().read(path, MAX_FILE).ok().flatten();
+        Self(paths.iter().find_map(read))
+    }
+
+    /// Whether it knows a setting; `None` where it cannot be told.
+    fn knows(&self, name: &str) -> Option<bool> {
+        let has = |name: &str| {
+            let finder = memchr::memmem::Finder::new(name);
+            self.0.as_ref().is_some_and(|program| finder.find(program).is_some())
+        };
+        has("DefaultTimeoutStartSec").then(|| has(name))
     }
 }
 
@@ -129,7 +169,10 @@ pub fn lacking_device(guest: &Guest, options: &Options) -> Fact<Option<(ByteStri
             continue;
         }
         let place = guest.place(&Source::parse(&path), None)?;
-        if matches!(place, Place::Data { .. } | Place::Missing | Place::Untold(_)) {
+        if matches!(
+            place,
+            Place::Data { .. } | Place::Missing | Place::Closed { .. } | Place::Untold(_)
+        ) {
             return Ok(Some((ByteString::from(path.as_slice()), place)));
         }
     }
@@ -172,7 +215,7 @@ pub fn hold(guest: &Guest, items: &mut [BootItem]) -> Fact<()> {
 
 /// Whether a volume belongs to remote-cryptsetup.target and nothing pulls that in, as on Debian.
 /// Releases without that target open such a volume with all others.
-fn is_left_to_nobody(guest: &Guest, options: &Options) -> bool {
+pub fn is_left_to_nobody(guest: &Guest, options: &Options) -> bool {
     const TARGET: &str = "remote-cryptsetup.target";
     let is_there =
         |path: &str| guest.root().lstat(&GuestPath::from(path)).is_ok_and(|found| found.is_some());

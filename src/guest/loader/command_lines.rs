@@ -34,6 +34,16 @@ impl Guest {
     pub fn command_lines(&self) -> Fact<&CommandLines> {
         super::keep(&self.facts.command_lines, || read(self))
     }
+
+    /// The kernel's arguments at the next boot; where the boot loader's menu has no default entry, those of the running
+    /// kernel. `None` where neither is known.
+    ///
+    /// # Errors
+    /// As [`Guest::command_lines`].
+    pub fn boot_arguments(&self) -> Fact<Option<&KernelArguments>> {
+        let lines = self.command_lines()?;
+        Ok(lines.next_boot.as_ref().or(lines.running.as_ref()))
+    }
 }
 
 fn read(guest: &Guest) -> Fact<CommandLines> {

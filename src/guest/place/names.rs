@@ -79,7 +79,7 @@ pub(in crate::guest) fn is_first_name(disk: &str) -> bool {
 }
 
 /// `/dev/disk/by-uuid/../../vda1` without its dots.
-pub(in crate::guest) fn normal(path: &GuestPath) -> GuestPath {
+pub(super) fn normal(path: &GuestPath) -> GuestPath {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in path.as_bytes().split(|b| *b == b'/').filter(|p| !p.is_empty()) {
         if part == b".." {

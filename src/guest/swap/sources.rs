@@ -78,38 +78,15 @@ fn has_generator(guest: &Guest, name: &str) -> Fact<bool> {
 /// The devices of zram-generator that are swap: the first main file of /etc, /usr/local/lib and
 /// /usr/lib, then the drop-ins of all three by name (zram-generator.conf(5)).
 pub fn zram_generator(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
-    const DIRECTORIES: [&str; 3] = ["/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
     if !has_generator(guest, "zram-generator")? {
         return Ok(());
     }
     if arguments(guest).has("systemd.zram=0") {
         return Ok(());
     }
-    let mut files: Vec<GuestPath> = Vec::new();
-    for directory in DIRECTORIES {
-        let path = GuestPath::from(format!("{directory}/zram-generator.conf").as_str());
-        if guest.root().lstat(&path)?.is_some() {
-            files.push(path);
-            break;
-        }
-    }
-    let mut drop_ins: Vec<GuestPath> = Vec::new();
-    for directory in DIRECTORIES {
-        let directory = GuestPath::from(format!("{directory}/zram-generator.conf.d").as_str());
-        for name in guest.root().list(&directory)?.unwrap_or_default() {
-            if name.ends_with(b".conf") && !drop_ins.iter().any(|known| known.name() == name) {
-                drop_ins.push(directory.join(&name));
-            }
-        }
-    }
-    drop_ins.sort_by(|a, b| a.name().cmp(b.name()));
-    files.extend(drop_ins);
     let mut devices: Vec<(Vec<u8>, GuestPath)> = Vec::new();
     let mut parsed = Vec::new();
-    for path in files {
-        if guest.root().read_link(&path)?.as_deref() == Some(b"/dev/null") {
-            continue;
-        }
+    for path in guest.conf_files("systemd/zram-generator.conf")? {
         let Some(text) = guest.file(&path)? else { continue };
         let file = UnitFile::parse(&text);
         if let Some(error) = file.errors().first() {
@@ -260,9 +237,7 @@ pub fn resume(guest: &Guest, space: &mut SwapSpace) -> Fact<()> {
     Ok(())
 }
 
-/// The arguments of the next boot; where the boot loader's menu does not tell, of the running
-/// kernel.
+/// The arguments of the next boot. Where the menu cannot be read, the checks of it say so.
 fn arguments(guest: &Guest) -> KernelArguments {
-    let Ok(lines) = guest.command_lines() else { return KernelArguments::default() };
-    lines.next_boot.clone().or_else(|| lines.running.clone()).unwrap_or_default()
+    guest.boot_arguments().ok().flatten().cloned().unwrap_or_default()
 }

@@ -92,7 +92,11 @@ impl<'a> File<'a> {
             uuid: connection("uuid").map(<[u8]>::to_vec),
             kind,
             masters: masters.map(<[u8]>::to_vec).collect(),
-            ports: self.get("vlan", "parent").map(<[u8]>::to_vec).into_iter().collect(),
+            ports: ["vlan", "macvlan"]
+                .iter()
+                .filter_map(|group| self.get(group, "parent"))
+                .map(<[u8]>::to_vec)
+                .collect(),
             at_boot: connection("autoconnect") != Some(b"false"),
             dhcp: Some(self.asks_v4(is_port)),
             asks_v6: self.get("ipv6", "method").map(|method| matches!(method, b"auto" | b"dhcp")),

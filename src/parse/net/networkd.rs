@@ -15,7 +15,8 @@ pub fn network(text: &[u8]) -> Configuration {
     };
     let names = list("Match", "Name");
     let is_virtual = get("Match", "Kind").is_some()
-        || get("Match", "Type").is_some_and(|types| !has_ether(types));
+        || get("Match", "Type").is_some_and(|types| !has_ether(types))
+        || get("Match", "Driver").is_some_and(is_of_software);
     let is_unmanaged = get("Link", "Unmanaged").is_some_and(is_true)
         || matches!(get("Link", "ActivationPolicy"), Some(b"manual" | b"down" | b"always-down"));
     let dhcp = get("Network", "DHCP");
@@ -77,6 +78,22 @@ fn asks_v6(value: &[u8]) -> bool {
 fn has_ether(types: &[u8]) -> bool {
     let (is_all_but, types) = types.strip_prefix(b"!").map_or((false, types), |rest| (true, rest));
     types.split(u8::is_ascii_whitespace).any(|kind| kind == b"ether") != is_all_but
+}
+
+/// Whether drivers are those of interfaces that software makes.
+fn is_of_software(drivers: &[u8]) -> bool {
+    const DRIVERS: [&[u8]; 9] = [
+        b"veth",
+        b"tun",
+        b"bridge",
+        b"bonding",
+        b"dummy",
+        b"macvlan",
+        b"ipvlan",
+        b"vxlan",
+        b"openvswitch",
+    ];
+    drivers.split(u8::is_ascii_whitespace).all(|driver| DRIVERS.contains(&driver))
 }
 
 struct File<'a> {
@@ -309,6 +326,8 @@ mod tests {
         ] {
             assert_eq!(one(&format!("[Match]\nType={text}\n")).kind, kind, "{text}");
         }
+        assert_eq!(one("[Match]\nDriver=veth\n").kind, Kind::Virtual);
+        assert_eq!(one("[Match]\nDriver=virtio_net\n").kind, Kind::Any);
         assert_eq!(one("[Match]\nName=eth0\nType=ether\n").unread, None);
         assert_eq!(one("[Match]\nName=eth0\nHost=a\n").unread, Some(3));
         for (policy, at_boot) in [("up", true), ("manual", false), ("always-down", false)] {

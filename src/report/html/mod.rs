@@ -6,11 +6,10 @@
 
 use askama::Template;
 
-use super::visible;
 use super::words::{Words, fill};
 use crate::model::{
     Category, CheckResult, Decision, RemedyKind, Report, ReportedFinding, Severity, VerdictName,
-    Waived, sha256_hex,
+    Waived, sha256_hex, visible,
 };
 
 const STYLE: &str = include_str!("style.css");

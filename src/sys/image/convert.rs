@@ -112,7 +112,8 @@ impl Ended {
 impl Tool<'_> {
     fn run(&self, arguments: &[&str], progress: &dyn Fn(u64, u64)) -> Result<Ended> {
         let fail = |e: std::io::Error| Error::io("convert", self.shown, &e);
-        let mut command = ending_with_us(&self.program);
+        let mut command = with_less_power(&self.program)
+            .map_err(|cause| self.error(ErrorKind::NotFound, cause))?;
         command
             .args(arguments)
             .env_clear()
@@ -160,20 +161,33 @@ impl Drop for Running {
 /// conversion that nobody reads would go on for as long as the disk is large. It keeps none of
 /// root's capabilities but the one that opens another user's image: what it reads anybody may have
 /// made. The system calls for both (PR_SET_PDEATHSIG, PR_CAPBSET_DROP) have to be made in the
-/// program's own process; setpriv(1) makes them.
-fn ending_with_us(program: &Path) -> Command {
-    match find("setpriv") {
-        Some(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--no-new-privs"]);
-            if privileges::can_be_lowered() {
-                command.args(["--inh-caps", "-all", "--bounding-set", "-all,+dac_read_search"]);
-            }
-            command.arg("--").arg(program);
-            command
+/// program's own process; setpriv(1) makes them. Who has no capabilities can do without it.
+fn with_less_power(program: &Path) -> std::result::Result<Command, String> {
+    let Some(setpriv) = find("setpriv") else {
+        if privileges::can_be_lowered() {
+            let cause = "setpriv is not installed; install util-linux (or setpriv), so that qemu-img \
+                         keeps none of root's capabilities but one";
+            return Err(cause.to_owned());
         }
-        None => Command::new(program),
+        return Ok(Command::new(program));
+    };
+    let mut command = Command::new(&setpriv);
+    if knows_pdeathsig(&setpriv) {
+        command.args(["--pdeathsig", "KILL"]);
     }
+    command.arg("--no-new-privs");
+    if privileges::can_be_lowered() {
+        command.args(["--inh-caps", "-all", "--bounding-set", "-all,+dac_read_search"]);
+    }
+    command.arg("--").arg(program);
+    Ok(command)
+}
+
+/// DISTRO(el8): setpriv of util-linux 2.32 has no `--pdeathsig`; where guestprep is killed there,
+/// qemu-img goes on to its end.
+fn knows_pdeathsig(setpriv: &Path) -> bool {
+    let help = Command::new(setpriv).arg("--help").env_clear().env("PATH", PATH).output();
+    help.is_ok_and(|help| memchr::memmem::find(&help.stdout, b"--pdeathsig").is_some())
 }
 
 /// A program on the operator's PATH; a relative directory there is none.
