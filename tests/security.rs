@@ -150,7 +150,9 @@ fn a_state_directory_that_others_may_write_is_not_trusted() {
     assert_eq!((mode(&temp.path().join("new")), mode(&new)), (0o700, 0o700));
     fs::write(fixture.root.join("etc/fstab"), before).unwrap();
     let readable = make("readable");
-    fs::set_permissions(&readable, fs::Permissions::from_mode(0o755)).unwrap();
+    for path in [&readable, &readable.join("runs")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let prepared = prepare(&fixture.root, Some(&readable));
     assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
 }
