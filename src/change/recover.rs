@@ -70,8 +70,8 @@ pub fn recover(guest: &Guest, store: &Store) -> Result<Vec<Recovered>> {
 }
 
 fn is_cut_short_in_phase_2(run: &Run) -> bool {
-    // A capture is undone as a whole. What was armed is taken at a power-off or not at all: after one that was cut short the guest
-    // has made itself a new identity, which nobody asked to be taken away.
+    // A capture is undone as a whole. What was armed is taken at a power-off or not at all: after one
+    // that was cut short the guest has made itself a new identity, which nobody asked to be taken away.
     run.state() == RunState::Prepared
         && run.header.kind != RunKind::Capture
         && run.armed().is_none()

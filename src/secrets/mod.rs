@@ -135,9 +135,13 @@ fn threads(options: &Options) -> usize {
 }
 
 /// The mount points of the filesystems that an image of the guest has: those on its system disks.
-/// Where a running guest does not tell which they are, some may be left out, and it is said.
+/// Where a running guest does not tell which they are, or one of an image could not be mounted, it is
+/// said.
 fn system_filesystems(guest: &Guest, unread: &mut Vec<(GuestPath, String)>) -> Vec<GuestPath> {
     let root = GuestPath::from("/");
+    if let Some(image) = guest.disk_image() {
+        unread.extend(image.left_out().iter().map(|why| (root.clone(), why.clone())));
+    }
     let mut points = BTreeSet::from([root.clone()]);
     match guest.system_filesystems() {
         Ok(Some(found)) => {

@@ -160,8 +160,8 @@ mod tests {
 
     use super::*;
 
-    const WRITERS: [fn(&Path, &[u8]) -> Result<()>; 3] =
-        [write_named, write_published, write_private];
+    type Writer = fn(&Path, &[u8]) -> Result<()>;
+    const WRITERS: [Writer; 3] = [write_named, write_published, write_private];
 
     #[test]
     fn no_link_that_another_user_planted_is_written_through() {

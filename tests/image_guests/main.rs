@@ -31,6 +31,7 @@ mod names;
 mod program;
 mod shell;
 mod three_ways;
+mod unseen;
 mod untouched;
 mod which;
 

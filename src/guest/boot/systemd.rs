@@ -40,7 +40,7 @@ impl Waits {
         let arguments = guest.boot_arguments().ok().flatten().cloned().unwrap_or_default();
         let argument = |key: &[u8]| {
             let named = arguments.words().iter().filter(|word| word.is_named(key));
-            named.filter_map(|word| timespan::parse(word.value.as_deref()?)).last()
+            named.filter_map(|word| timespan::parse(word.value.as_deref()?)).next_back()
         };
         start = argument(b"systemd.default_timeout_start_sec").or(start);
         let of_argument = argument(b"systemd.default_device_timeout_sec");
@@ -71,7 +71,9 @@ impl Waits {
 /// The last value of a setting that is a span: systemd passes over what it cannot read.
 fn last_span(settings: &Settings, key: &str) -> Option<TimeSpan> {
     let own = settings.assignments().iter().filter(|own| own.section == b"Manager");
-    own.filter(|own| own.key == key.as_bytes()).filter_map(|own| timespan::parse(&own.value)).last()
+    own.filter(|own| own.key == key.as_bytes())
+        .filter_map(|own| timespan::parse(&own.value))
+        .next_back()
 }
 
 /// The program that runs as process 1, which has the names of all settings in it: versions say
