@@ -176,6 +176,9 @@ pub(super) fn init(guest: &Guest) -> Fact<Init> {
     {
         return Ok(Init::SysV);
     }
+    if has(super::services::OPENRC)? {
+        return Ok(Init::Unknown);
+    }
     // A tree without an init of its own: what its release would run.
     let os = guest.os()?;
     Ok(match (os.id.as_deref(), os.family, os.major()) {

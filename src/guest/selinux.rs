@@ -3,16 +3,30 @@
 //! For probes. Judges nothing.
 
 use super::{Fact, Family, Guest, Unknown};
-use crate::model::GuestPath;
+use crate::model::{ByteString, GuestPath};
 use crate::parse::kernel_arguments::KernelArguments;
 use crate::parse::selinux_config::{Mode, SelinuxConfig};
 
 /// The configuration.
 pub const SELINUX_CONFIG: &str = "/etc/selinux/config";
 
-/// What boot reads first: the root, the directories of the system, init and the shell.
-const FIRST: [&str; 7] =
-    ["/", "/etc", "/usr", "/usr/bin", "/usr/lib/systemd/systemd", "/bin/bash", "/etc/passwd"];
+/// What boot reads first: the root, the directories of the system, init, the libraries' names and the shell.
+const FIRST: [&str; 8] = [
+    "/",
+    "/etc",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib/systemd/systemd",
+    "/etc/ld.so.cache",
+    "/bin/bash",
+    "/etc/passwd",
+];
+
+/// What logins take. A tool that sets a password from outside writes the file anew, and leaves it without a label.
+const LOGIN: [&str; 3] = [SHADOW, "/usr/sbin/sshd", "/usr/sbin/unix_chkpwd"];
+const SHADOW: &str = "/etc/shadow";
+/// The type that login programs may read, in every policy that is made from the reference policy.
+const SHADOW_TYPE: &[u8] = b"shadow_t";
 
 /// SELinux at the next boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +41,10 @@ pub struct Selinux {
     pub has_policy: bool,
     /// The first of what boot reads that has no label.
     pub unlabelled: Option<GuestPath>,
+    /// The first of what logins take that has no label, where boot has what it reads first.
+    pub locked: Option<GuestPath>,
+    /// The type of /etc/shadow, where it is another than the policy's.
+    pub shadow_type: Option<ByteString>,
     /// Whether the next boot labels everything first.
     pub relabels: bool,
 }
@@ -70,16 +88,39 @@ fn read(guest: &Guest) -> Fact<Option<Selinux>> {
     let policy = GuestPath::from("/etc/selinux").join(config.policy());
     if mode == Mode::Disabled {
         // Nothing else is asked then.
-        let (has_policy, unlabelled, relabels) = (true, None, false);
-        return Ok(Some(Selinux { config, mode, policy, has_policy, unlabelled, relabels }));
+        return Ok(Some(Selinux {
+            config,
+            mode,
+            policy,
+            has_policy: true,
+            unlabelled: None,
+            locked: None,
+            shadow_type: None,
+            relabels: false,
+        }));
     }
     let compiled = guest.root().list(&policy.join(b"policy"))?.unwrap_or_default();
     let has_policy = compiled.iter().any(|name| name.starts_with(b"policy."));
     let relabels = guest.root().lstat(&GuestPath::from("/.autorelabel"))?.is_some()
         || arguments.has("autorelabel")
         || arguments.has("autorelabel=1");
-    let unlabelled = unlabelled(guest)?;
-    Ok(Some(Selinux { config, mode, policy, has_policy, unlabelled, relabels }))
+    let unlabelled = first_unlabelled(guest, &FIRST)?;
+    let (mut locked, mut shadow_type) = (None, None);
+    if unlabelled.is_none() {
+        locked = first_unlabelled(guest, &LOGIN)?;
+        shadow_type = label_type(guest, &GuestPath::from(SHADOW))?
+            .filter(|found| found.as_bytes() != SHADOW_TYPE);
+    }
+    Ok(Some(Selinux {
+        config,
+        mode,
+        policy,
+        has_policy,
+        unlabelled,
+        locked,
+        shadow_type,
+        relabels,
+    }))
 }
 
 /// The kernel's arguments at the next boot; where the loader's menu tells none, those of now.
@@ -88,22 +129,23 @@ fn arguments(guest: &Guest) -> Fact<KernelArguments> {
     Ok(lines.next_boot.as_ref().or(lines.running.as_ref()).cloned().unwrap_or_default())
 }
 
-/// What boot reads first and has no label. A running SELinux shows the types of its initial
-/// contexts in the place of a label that is not there.
-fn unlabelled(guest: &Guest) -> Fact<Option<GuestPath>> {
-    for path in FIRST {
-        let path = GuestPath::from(path);
-        if guest.stat(&path)?.is_none() {
-            continue;
-        }
-        let label = guest.root().xattr(&path, "security.selinux")?;
-        let is_label = label.is_some_and(|label| {
-            let of_type = label.as_bytes().split(|b| *b == b':').nth(2);
-            of_type.is_some_and(|t| t != b"unlabeled_t" && t != b"file_t")
-        });
-        if !is_label {
+/// The first of these that is there and has no label.
+fn first_unlabelled(guest: &Guest, paths: &[&str]) -> Fact<Option<GuestPath>> {
+    for path in paths.iter().copied().map(GuestPath::from) {
+        if guest.stat(&path)?.is_some() && label_type(guest, &path)?.is_none() {
             return Ok(Some(path));
         }
     }
     Ok(None)
+}
+
+/// The type of a file's label. A running SELinux shows the types of its initial contexts in the place of a label that is
+/// not there.
+fn label_type(guest: &Guest, path: &GuestPath) -> Fact<Option<ByteString>> {
+    if guest.stat(path)?.is_none() {
+        return Ok(None);
+    }
+    let label = guest.root().xattr(path, "security.selinux")?;
+    let of_type = label.as_ref().and_then(|l| l.as_bytes().split(|b| *b == b':').nth(2));
+    Ok(of_type.filter(|t| *t != b"unlabeled_t" && *t != b"file_t").map(ByteString::from))
 }

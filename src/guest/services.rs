@@ -15,6 +15,9 @@ use crate::model::{ByteString, GuestPath};
 
 pub(super) use systemd::{Started, started_by};
 
+/// The runlevels of OpenRC (Alpine, Gentoo), whose services are not read.
+pub(super) const OPENRC: &str = "/etc/runlevels";
+
 /// Whether boot starts a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Starts {
@@ -70,9 +73,12 @@ impl Guest {
     /// found only where the guest has an alias.
     ///
     /// # Errors
-    /// When the unit directories, or a unit, script or job that tells, cannot be read.
+    /// When the unit directories, or a unit, script or job that tells, cannot be read, and where OpenRC starts services.
     pub fn service(&self, name: &str) -> Fact<Option<Service>> {
         match self.init()? {
+            Init::Unknown if self.stat(&GuestPath::from(OPENRC))?.is_some() => {
+                Err(super::Unknown(format!("{OPENRC}: the services of OpenRC cannot be judged")))
+            }
             Init::Systemd | Init::Unknown => match systemd::service(self, name)? {
                 Some(service) => Ok(Some(service)),
                 None => sysv::service_by_generator(self, name),

@@ -1,4 +1,5 @@
-//! `boot-entry-broken`: the entry that is booted names a kernel, an initial ramdisk or a root filesystem that is not there.
+//! `boot-entry-broken`: the entry that is booted names a kernel, an initial ramdisk or a root filesystem that is not there, or
+//! waits for a person.
 
 use super::boot_menu::unread;
 use super::{Answer, Guest};
@@ -31,6 +32,13 @@ pub fn judge(guest: &Guest) -> Answer {
     for initrd in entry.initrds.iter().filter(|initrd| !initrd.exists) {
         findings.push(finding("initrd-missing", initrd.line).with("path", &initrd.path));
     }
+    if entry.asks_for_password {
+        findings.push(finding("asks-for-password", entry.line));
+    }
+    if let Some(timeout) = menu.timeout.as_ref().filter(|timeout| is_endless(timeout.as_bytes())) {
+        let finding = Finding::new("waits-for-a-key", Subject::file(&menu.config));
+        findings.push(finding.with("entry", &entry.title).with("timeout", timeout));
+    }
     if entry.kernel.is_some() {
         match entry.arguments.value("root") {
             None => doubts
@@ -56,6 +64,12 @@ pub fn judge(guest: &Guest) -> Answer {
         }
     }
     Ok(Verdict::from_parts(evident(findings, entry), doubts))
+}
+
+/// GRUB counts down from a number, and without one shows the menu until somebody chooses: `-1` is none
+/// (grub-core/normal/menu.c, grub_menu_get_timeout()).
+fn is_endless(timeout: &[u8]) -> bool {
+    !timeout.trim_ascii_start().first().is_some_and(u8::is_ascii_digit)
 }
 
 /// The kernel alone knows partitions by name and PARTUUID; a filesystem's UUID or label takes user space

@@ -28,6 +28,21 @@ const TARGETS: [(&str, &str); 12] = [
     ("5", "graphical.target"),
 ];
 
+/// Where `rd.break=` and `break=` of an initial ramdisk stop it, before or after what they are named for (dracut.cmdline(7),
+/// initramfs-tools(7)).
+const DRACUT_BREAKS: [&[u8]; 8] = [
+    b"cmdline",
+    b"pre-udev",
+    b"pre-trigger",
+    b"initqueue",
+    b"pre-mount",
+    b"mount",
+    b"pre-pivot",
+    b"cleanup",
+];
+const INITRAMFS_TOOLS_BREAKS: [&[u8]; 7] =
+    [b"top", b"modules", b"premount", b"mount", b"mountroot", b"bottom", b"init"];
+
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
     let is_systemd = matches!(guest.init()?, Init::Systemd | Init::Unknown);
@@ -160,6 +175,16 @@ impl Found<'_> {
             Some((_, Configured::Untold(doubt))) => self.doubts.push(doubt),
             Some((_, Configured::Good)) | None => {}
         }
+        let has_initrd = entry.initrds.iter().any(|initrd| initrd.exists);
+        let is_debians = has_initrd && self.has_initramfs_tools()?;
+        for word in entry.arguments.words().iter().filter(|_| has_initrd) {
+            if stops_initrd(word, is_debians) {
+                let text = ByteString::from(&print[word.span.clone()]);
+                let finding = Finding::new("argument-initrd", subject.clone());
+                let finding = finding.with("argument", &text).evidence(&evidence);
+                self.findings.push(finding.fix(fix(&[text])));
+            }
+        }
         if let Some(init) = entry.arguments.last("init")
             && let Some(program) = init.value.as_deref()
             && !INITS.contains(&GuestPath::new(program).name())
@@ -174,6 +199,12 @@ impl Found<'_> {
             );
         }
         Ok(is_decided)
+    }
+
+    /// Whether the initial ramdisk is Debian's own, which minds no word of dracut's.
+    fn has_initramfs_tools(&self) -> Result<bool, Unknown> {
+        let dracut = self.guest.stat(&GuestPath::from("/usr/bin/dracut"))?;
+        Ok(self.guest.os()?.family == Family::Deb && dracut.is_none())
     }
 
     /// What a word makes systemd reach; `None` of a word that does not choose.
@@ -217,6 +248,27 @@ fn configured(leads_to: LeadsTo, subject: Subject) -> Configured {
         LeadsTo::Untold(target) => Configured::Untold(format!(
             "{subject}: {target} does not start multi-user.target; whether it lets users in cannot be told"
         )),
+    }
+}
+
+/// Whether a word has the initial ramdisk stop for a person.
+fn stops_initrd(word: &Argument, is_debians: bool) -> bool {
+    let value = word.value.as_deref();
+    match word.key.as_slice() {
+        // The kernel starts it in place of /init (admin-guide/kernel-parameters).
+        b"rdinit" => value.is_some_and(|v| !INITS.contains(&GuestPath::new(v).name())),
+        b"break" if is_debians => value.is_none_or(|points| {
+            points.split(|b| *b == b',').any(|point| INITRAMFS_TOOLS_BREAKS.contains(&point))
+        }),
+        _ if is_debians => false,
+        b"rd.break" | b"rdbreak" => value.is_none_or(|point| DRACUT_BREAKS.contains(&point)),
+        // systemd(1), of the systemd in dracut's.
+        b"rd.emergency" | b"rd.rescue" => value.is_none(),
+        b"rd.systemd.unit" => value.is_some_and(|unit| {
+            [&b"emergency.target"[..], b"rescue.target", b"emergency.service", b"rescue.service"]
+                .contains(&unit)
+        }),
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Answer, Guest};
 use crate::guest::{BootKernel, Driver, Fact, Unknown};
-use crate::model::{ByteString, Edit, Finding, GuestPath, Subject, Verdict};
+use crate::model::{ByteString, Edit, Finding, GuestPath, Severity, Subject, Verdict};
 
 /// The drivers that a check asks for.
 pub struct Wanted {
@@ -22,14 +22,30 @@ pub fn judge(guest: &Guest, wanted: &Wanted) -> Answer {
     if kernels.is_empty() {
         return Err(Unknown("/boot holds no kernel that is known".to_owned()));
     }
+    let default = default_image(guest, kernels);
     let (mut findings, mut doubts) = (Vec::new(), Vec::new());
     for kernel in kernels {
+        let is_booted = default.is_none_or(|image| *image == kernel.image);
         match of_kernel(guest, kernel, wanted) {
-            Ok(found) => findings.extend(found),
-            Err(doubt) => doubts.push(doubt.0),
+            Ok(found) if is_booted => findings.extend(found),
+            // An instance starts without it; it is only there to be chosen by hand.
+            Ok(found) => findings.extend(found.map(|found| found.severity(Severity::Warning))),
+            Err(doubt) if is_booted => doubts.push(doubt.0),
+            Err(doubt) => findings.push(
+                Finding::new("not-told", Subject::file(&kernel.image))
+                    .with("kernel", &kernel.release)
+                    .with("why", doubt.0),
+            ),
         }
     }
     Ok(Verdict::from_parts(findings, doubts))
+}
+
+/// The image that the default entry boots; `None` where the menu does not tell, and any of the kernels may be booted.
+fn default_image<'a>(guest: &'a Guest, kernels: &[BootKernel]) -> Option<&'a GuestPath> {
+    let menu = guest.boot_entries().ok().filter(|menu| menu.doubts.is_empty())?;
+    let image = &menu.default_entry()?.kernel.as_ref()?.path;
+    kernels.iter().any(|kernel| kernel.image == *image).then_some(image)
 }
 
 fn of_kernel(guest: &Guest, kernel: &BootKernel, wanted: &Wanted) -> Fact<Option<Finding>> {

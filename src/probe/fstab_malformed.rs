@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 
 use super::entries::{self, Entries, Entry};
+use super::mount_options::{self, Taken, Version};
 use super::{Answer, Guest};
-use crate::guest::{ItemKind, Place, Pull};
+use crate::guest::{Init, ItemKind, Place, Pull};
 use crate::model::{ByteString, DataDisks, Finding, GuestPath, Impact, Severity, Subject, Verdict};
-use crate::parse::fstab::{Content, Problem};
+use crate::parse::fstab::{Content, Mntent, Problem};
+use crate::parse::options::Options;
 
 /// Judge the check.
 pub fn judge(guest: &Guest) -> Answer {
@@ -15,7 +17,7 @@ pub fn judge(guest: &Guest) -> Answer {
     let Some(entries) = entries::read(guest)? else {
         return Ok(Verdict::NotApplicable("no-fstab"));
     };
-    let mut findings = Vec::new();
+    let (mut findings, mut doubts) = (Vec::new(), Vec::new());
     for line in fstab.lines() {
         let problems: &[Problem] = match &line.content {
             Content::Entry(entry) => &entry.problems,
@@ -25,18 +27,24 @@ pub fn judge(guest: &Guest) -> Answer {
         findings.extend(problems.iter().filter_map(|p| syntax(*p, line.number, &line.raw)));
     }
     let targets = targets(&entries);
+    let kernel = default_kernel(guest);
+    let at_boot: HashMap<usize, Mntent> = fstab.getmntent().into_iter().collect();
     for entry in &entries.list {
         findings.extend(target(entry));
         findings.extend(order(entry, &targets));
         findings.extend(filesystem_type(guest, entry));
-        findings.extend(refused_option(entry));
+        if let Some(read) = at_boot.get(&entry.line) {
+            let (refused, untold) = options(guest, entry, &read.opts, kernel);
+            findings.extend(refused);
+            doubts.extend(untold);
+        }
         findings.extend(checking(guest, entry));
     }
     findings.sort_by_key(|finding| match finding.subject {
         Subject::File { line, .. } => line,
         _ => None,
     });
-    Ok(Verdict::from_parts(findings, Vec::new()))
+    Ok(Verdict::from_parts(findings, doubts))
 }
 
 /// What is wrong with a line as text.
@@ -131,117 +139,53 @@ fn filesystem_type(guest: &Guest, entry: &Entry) -> Option<Finding> {
     (!known).then(|| weigh(entry.finding("unknown-type").with("type", &declared), item.impact()))
 }
 
-/// An option that the kernel refuses a mount for. Of tmpfs alone it is known: it has had few options,
-/// and never took one that it does not know (shmem_parse_one of mm/shmem.c, tmpfs(5)).
-fn refused_option(entry: &Entry) -> Option<Finding> {
+/// The options that a mount is refused for, and those of which that cannot be told where boot would stop. `written` is the
+/// fourth field as the boot's reader has it.
+fn options(
+    guest: &Guest,
+    entry: &Entry,
+    written: &[u8],
+    kernel: Option<Version>,
+) -> (Vec<Finding>, Vec<String>) {
+    let (mut findings, mut doubts) = (Vec::new(), Vec::new());
     let item = entry.item;
-    if item.fstype.as_bytes() != b"tmpfs" || item.pull == Pull::Never {
-        return None;
+    let fstype = String::from_utf8_lossy(item.fstype.as_bytes()).into_owned();
+    let is_bind = ["bind", "rbind", "move"].iter().any(|option| item.options.has(option));
+    if item.pull == Pull::Never || is_bind {
+        return (findings, doubts);
     }
-    let is_known = |name: &[u8]| {
-        let name = String::from_utf8_lossy(name);
-        let is_comment = ["x-", "X-", "comment"].iter().any(|start| name.starts_with(start));
-        is_comment || GENERIC.contains(&&*name) || TMPFS.contains(&&*name)
-    };
-    let (name, _) = item.options.iter().find(|(name, _)| !name.is_empty() && !is_known(name))?;
-    let finding = entry
-        .finding("refused-option")
-        .with("type", "tmpfs")
-        .with("option", ByteString::from(name));
-    Some(weigh(finding, item.impact()))
+    // It hands them on to mount(8) as they are, which minds quotes.
+    for (name, _) in Options::libmount(written).iter() {
+        let option = String::from_utf8_lossy(name);
+        match mount_options::taken(&fstype, &option, kernel) {
+            _ if name.is_empty() => {}
+            // mountall keeps its own words to itself.
+            Taken::Untold if guest.init() == Ok(Init::Upstart) => {}
+            Taken::Refused => {
+                let finding = entry.finding("refused-option").with("type", &fstype);
+                let finding = finding.with("option", ByteString::from(name));
+                findings.push(weigh(finding, item.impact()));
+                // The mount fails for the first.
+                break;
+            }
+            Taken::Untold if item.impact() == Impact::StopsBoot => doubts.push(format!(
+                "/etc/fstab:{}: whether {fstype} takes the option {} of {} is not known",
+                entry.line,
+                ByteString::from(name),
+                item.shown_target(),
+            )),
+            Taken::Yes | Taken::Untold => {}
+        }
+    }
+    (findings, doubts)
 }
 
-/// Options that no filesystem is told of, or every one is (mount(8), systemd.mount(5)).
-const GENERIC: [&str; 63] = [
-    "defaults",
-    "rw",
-    "ro",
-    "suid",
-    "nosuid",
-    "dev",
-    "nodev",
-    "exec",
-    "noexec",
-    "sync",
-    "async",
-    "dirsync",
-    "atime",
-    "noatime",
-    "diratime",
-    "nodiratime",
-    "relatime",
-    "norelatime",
-    "strictatime",
-    "nostrictatime",
-    "lazytime",
-    "nolazytime",
-    "mand",
-    "nomand",
-    "iversion",
-    "noiversion",
-    "silent",
-    "loud",
-    "remount",
-    "auto",
-    "noauto",
-    "user",
-    "nouser",
-    "users",
-    "nousers",
-    "owner",
-    "noowner",
-    "group",
-    "nogroup",
-    "nofail",
-    "fail",
-    "_netdev",
-    "symfollow",
-    "nosymfollow",
-    "context",
-    "fscontext",
-    "defcontext",
-    "rootcontext",
-    "seclabel",
-    "bind",
-    "rbind",
-    "move",
-    "shared",
-    "rshared",
-    "private",
-    "rprivate",
-    "slave",
-    "rslave",
-    "unbindable",
-    "runbindable",
-    "helper",
-    "uhelper",
-    "pri",
-];
-
-/// The options of tmpfs up to Linux 6.18.
-const TMPFS: [&str; 21] = [
-    "size",
-    "nr_blocks",
-    "nr_inodes",
-    "mode",
-    "uid",
-    "gid",
-    "huge",
-    "mpol",
-    "inode32",
-    "inode64",
-    "noswap",
-    "quota",
-    "usrquota",
-    "grpquota",
-    "usrquota_block_hardlimit",
-    "usrquota_inode_hardlimit",
-    "grpquota_block_hardlimit",
-    "grpquota_inode_hardlimit",
-    "casefold",
-    "strict_encoding",
-    "acl",
-];
+/// The version of the kernel that is booted.
+fn default_kernel(guest: &Guest) -> Option<Version> {
+    let release = guest.boot_entries().ok()?.default_entry()?.version()?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
 
 /// A mount that cannot succeed stops what its absence stops.
 fn weigh(finding: Finding, impact: Impact) -> Finding {

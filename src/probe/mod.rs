@@ -47,6 +47,7 @@ mod kdump_half_on;
 mod kernel_known_defect;
 mod lib_absolute_link;
 mod machine_id;
+mod mount_options;
 mod mount_unit_data_disk;
 mod neighbour_table_small;
 mod network_mount;

@@ -2,7 +2,7 @@
 //! better without it.
 //!
 //! With enforcing and no policy systemd stops ("Failed to load SELinux policy"); with enforcing and
-//! no labels nothing that it starts may read anything. Permissive only complains.
+//! no labels nothing that it starts may read anything, or nobody may log in. Permissive only complains.
 
 use super::{Answer, Guest};
 use crate::guest::{SELINUX_CONFIG, Selinux};
@@ -33,10 +33,23 @@ pub fn judge(guest: &Guest) -> Answer {
         let finding = Finding::new("unlabelled", Subject::file(first)).with("path", first);
         findings.push(weigh(finding, selinux));
     }
+    if let Some(first) = &selinux.locked
+        && !selinux.relabels
+    {
+        let finding = Finding::new("unlabelled-login", Subject::file(first)).with("path", first);
+        findings.push(match selinux.mode {
+            Mode::Enforcing => finding,
+            Mode::Permissive | Mode::Disabled => finding.severity(Severity::Warning),
+        });
+    }
+    let doubt = selinux.shadow_type.as_ref().map(|found| {
+        format!("/etc/shadow has the SELinux type {found}; whether logins may read it is not known")
+    });
+    let decides = selinux.mode == Mode::Enforcing && !selinux.relabels;
     for finding in &mut findings {
         finding.fix.extend(repair(guest, selinux, finding.key));
     }
-    Ok(Verdict::from_parts(findings, Vec::new()))
+    Ok(Verdict::from_parts(findings, Vec::from_iter(doubt.filter(|_| decides))))
 }
 
 fn weigh(finding: Finding, selinux: &Selinux) -> Finding {
@@ -70,7 +83,7 @@ fn repair(guest: &Guest, selinux: &Selinux, key: &str) -> Option<Edit> {
         SelinuxPolicy::Relabel => {
             let path = GuestPath::from("/.autorelabel");
             let edit = Edit::WriteFile { path, content: "".into(), mode: 0o644 };
-            (key == "unlabelled").then_some(edit)
+            ["unlabelled", "unlabelled-login"].contains(&key).then_some(edit)
         }
     }
 }

@@ -65,6 +65,8 @@ pub fn read(
     let options: Vec<Vec<u8>> = entry.all("options").map(|(_, value)| expanded(value)).collect();
     let id = stem(path.name());
     let line = kernel.as_ref().map_or(1, |kernel| kernel.line);
+    // Empty without a value of the variable that it names: then anybody may boot it.
+    let users = entry.get("grub_users").map(|(_, value)| expanded(value)).unwrap_or_default();
     let title = entry.get("title").map_or(id, |(_, title)| title);
     Ok(BootEntry {
         title: ByteString::from(title),
@@ -75,6 +77,7 @@ pub fn read(
         initrds,
         arguments: KernelArguments::parse(&options.join(&b' ')),
         arguments_line: entry.get("options").map_or(line, |(line, _)| line),
+        asks_for_password: !users.trim_ascii().is_empty(),
     })
 }
 

@@ -44,6 +44,7 @@ pub fn read(
     let mut run = Run::new(guest, paths, config, is_efi);
     run.file(config)?;
     let wanted = run.env.get(&b"default"[..]).cloned();
+    let timeout = run.env.get(&b"timeout"[..]).map(|value| ByteString::from(value.as_slice()));
     let menu = std::mem::take(&mut run.menu);
     let mut entries = Vec::new();
     let shown = run.boot_all(&menu, &mut entries)?;
@@ -54,6 +55,7 @@ pub fn read(
         files: run.files,
         entries,
         default,
+        timeout,
         doubts: run.doubts,
     })
 }
@@ -66,6 +68,8 @@ struct Line {
     id: Option<Vec<u8>>,
     file: GuestPath,
     line: usize,
+    /// Whether it is for none but the users that it names and the superusers.
+    is_restricted: bool,
     body: Body,
 }
 
@@ -214,11 +218,14 @@ impl<'a> Run<'a> {
     /// `menuentry` and `submenu`: the block is run once the whole configuration is read.
     fn menu_line(&mut self, command: &Command, block: &[Statement]) -> bool {
         let words = self.expand_all(&command.words);
-        let (title, id) = commands::title_and_id(words.get(1..).unwrap_or_default());
+        let options = words.get(1..).unwrap_or_default();
+        let (title, id) = commands::title_and_id(options);
+        let is_restricted = commands::is_restricted(options);
         let body: Rc<[Statement]> = block.into();
         let is_submenu = words.first().is_some_and(|name| name == b"submenu");
         let body = if is_submenu { Body::Submenu(body) } else { Body::Entry(body) };
-        self.menu.push(Line { title, id, file: self.here.clone(), line: command.line, body });
+        let (file, line) = (self.here.clone(), command.line);
+        self.menu.push(Line { title, id, file, line, is_restricted, body });
         true
     }
 
@@ -226,10 +233,13 @@ impl<'a> Run<'a> {
     fn boot_all(&mut self, lines: &[Line], entries: &mut Vec<BootEntry>) -> Fact<Menu> {
         let mut menu = Menu::default();
         let env = self.env.clone();
+        // Without superusers nobody is asked (grub-core/normal/auth.c, is_authenticated()).
+        let has_superusers = env.contains_key(&b"superusers"[..]);
         for line in lines {
             self.here = line.file.clone();
             self.env = env.clone();
             self.is_over = false;
+            let first = entries.len();
             let what = match &line.body {
                 Body::Bls(entry) => {
                     entries.push((**entry).clone());
@@ -251,6 +261,11 @@ impl<'a> Run<'a> {
                     What::Submenu(inner)
                 }
             };
+            // A submenu asks before it boots what is in it.
+            for entry in &mut entries[first..] {
+                entry.asks_for_password |= line.is_restricted;
+                entry.asks_for_password &= has_superusers;
+            }
             menu.items.push(Item { title: line.title.clone(), id: line.id.clone(), what });
         }
         self.env = env;
@@ -329,6 +344,7 @@ fn entry(line: &Line, booted: Booted) -> BootEntry {
         kernel: booted.kernel,
         initrds: booted.initrds,
         arguments: crate::parse::kernel_arguments::KernelArguments::parse(&booted.arguments),
+        asks_for_password: false,
     }
 }
 

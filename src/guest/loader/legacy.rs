@@ -28,6 +28,7 @@ pub fn read(guest: &Guest, paths: &BootPaths, config: &GuestPath) -> Fact<BootEn
             initrds: file(&entry.initrd)?.into_iter().collect(),
             arguments: KernelArguments::parse(&entry.arguments),
             arguments_line: entry.kernel.as_ref().map_or(entry.line, |(line, _)| *line),
+            asks_for_password: false,
         });
     }
     let (line, wanted) = menu.setting("default").unwrap_or((0, b"0"));
@@ -50,6 +51,7 @@ pub fn read(guest: &Guest, paths: &BootPaths, config: &GuestPath) -> Fact<BootEn
         files: vec![config.clone()],
         entries,
         default,
+        timeout: None,
         doubts,
     })
 }

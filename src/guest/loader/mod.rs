@@ -45,6 +45,8 @@ pub struct BootEntries {
     pub entries: Vec<BootEntry>,
     /// The entry that is booted when nobody is at the console, as an index; `None` where the menu is empty.
     pub default: Option<usize>,
+    /// How many seconds GRUB 2 shows the menu before it boots the default entry, as it is written; `None` where it is not set.
+    pub timeout: Option<ByteString>,
     /// What could not be told of the menu, with path and line.
     pub doubts: Vec<String>,
 }
@@ -68,6 +70,8 @@ pub struct BootEntry {
     pub arguments: KernelArguments,
     /// The line that the arguments begin on.
     pub arguments_line: usize,
+    /// Whether GRUB 2 boots it for none but who gives a password.
+    pub asks_for_password: bool,
 }
 
 /// A file that an entry names.
@@ -200,6 +204,7 @@ fn read(guest: &Guest) -> Fact<BootEntries> {
         files: Vec::new(),
         entries: Vec::new(),
         default: None,
+        timeout: None,
         doubts: Vec::new(),
     };
     for (config, name) in OTHERS {

@@ -27,6 +27,15 @@ pub fn title_and_id(words: &[Vec<u8>]) -> (Vec<u8>, Option<Vec<u8>>) {
     (title.unwrap_or_default(), id)
 }
 
+/// Whether an entry is for none but superusers and the users that it names, where there are superusers: `--users` goes before
+/// `--unrestricted`, and without either it is so (GRUB manual, "Security"; grub-core/commands/menuentry.c).
+pub fn is_restricted(words: &[Vec<u8>]) -> bool {
+    let names = |option: &[u8]| words.iter().any(|word| word == option);
+    names(b"--users")
+        || words.iter().any(|word| word.starts_with(b"--users="))
+        || !names(b"--unrestricted")
+}
+
 impl Run<'_> {
     /// Run a command of GRUB; answers whether it succeeds.
     pub(super) fn builtin(&mut self, name: &[u8], words: &[Vec<u8>], line: usize) -> Fact<bool> {
@@ -183,6 +192,7 @@ impl Run<'_> {
                 id: entry.id.as_ref().map(|id| id.as_bytes().to_vec()),
                 file: path,
                 line: entry.line,
+                is_restricted: false,
                 body: Body::Bls(Box::new(entry)),
             });
         }
