@@ -131,7 +131,7 @@ fn a_state_directory_that_others_may_write_is_not_trusted() {
         let refused = prepare(&fixture.root, Some(path));
         let words = String::from_utf8_lossy(&refused.stderr);
         assert!(words.contains("cannot trust "), "{}: {words}", path.display());
-        assert_eq!(refused.status.code(), Some(2), "{words}");
+        assert_eq!(refused.status.code(), Some(4), "{words}");
         assert_eq!(fstab(), before);
         assert_eq!(fs::read_dir(path.join("runs")).unwrap().count(), 0, "{}", path.display());
         let runs = Command::new(env!("CARGO_BIN_EXE_guestprep"))
@@ -150,7 +150,9 @@ fn a_state_directory_that_others_may_write_is_not_trusted() {
     assert_eq!((mode(&temp.path().join("new")), mode(&new)), (0o700, 0o700));
     fs::write(fixture.root.join("etc/fstab"), before).unwrap();
     let readable = make("readable");
-    fs::set_permissions(&readable, fs::Permissions::from_mode(0o755)).unwrap();
+    for path in [&readable, &readable.join("runs")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let prepared = prepare(&fixture.root, Some(&readable));
     assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
 }

@@ -89,11 +89,13 @@ fn end_of(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const PROGRAM: &[u8] =
         b"\x7fELF\0\x01\x02aes128-ctr\0AES-128-CTR\0hmac-sha1\0a %s b-c\0sk-x@y\0\
         \0OpenSSH_7.0*,OpenSSH_99.1*\0OpenSSH_9.2\0OpenSSH_9.2p1 Debian-2\0\
-        one-list,of-two\0permitlisten\0gssapikexalgorithms\0PermitOpen\0webauthn-sk-e\0sk-s-cert-v01\0arcfour\0none\0unended-name";
+        one-list,of-two\0permitlisten\0gssapikexalgorithms\0PermitOpen\0\
+        webauthn-sk-e\0sk-s-cert-v01\0arcfour\0none\0unended-name";
 
     #[test]
     fn names_are_whole_strings_and_members_of_lists() {
@@ -120,6 +122,14 @@ mod tests {
             assert!(!program.knows(name), "{name}");
         }
         assert_eq!(program.like("o*").collect::<Vec<_>>(), ["of-two", "one-list"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(program in "(OpenSSH_|9\\.|[*,a-c\0-]|\u{e9}|webauthn-|sk-)*") {
+            let read = SshdProgram::parse(program.as_bytes());
+            prop_assert!(read.is_none_or(|read| read.like("*").all(|name| program.contains(name))));
+        }
     }
 
     #[test]
