@@ -3,8 +3,10 @@
 //! The walk is the kernel's (path_resolution(7)) with the guest's root for `/`: a link is followed
 //! inside the root, `..` above it stays there, the fortieth link is the last.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 
 use super::files::{Files, FsUse, MAX_NAMES};
@@ -67,6 +69,8 @@ pub(super) struct Walk {
     filesystems: Vec<Rc<dyn Filesystem>>,
     /// Which filesystem is mounted on which directory.
     mounts: BTreeMap<Node, usize>,
+    /// By which path a sweep first came into each directory, as a digest of it.
+    entered: RefCell<BTreeMap<Node, u64>>,
 }
 
 /// An inode of one of the filesystems.
@@ -78,7 +82,7 @@ pub(super) struct Node {
 
 impl Walk {
     pub(super) fn new(root: Rc<dyn Filesystem>) -> Self {
-        Self { filesystems: vec![root], mounts: BTreeMap::new() }
+        Self { filesystems: vec![root], mounts: BTreeMap::new(), entered: RefCell::default() }
     }
 
     /// Mount a filesystem on a directory; `false` when there is no such directory.
@@ -118,6 +122,15 @@ impl Walk {
             node = Node { filesystem: *filesystem, inode: self.filesystems[*filesystem].root() };
         }
         node
+    }
+
+    /// Whether a directory is met by the path that it was always met by. A directory has one parent;
+    /// of two, damaged or made by hand, there are more paths below than anybody can walk.
+    pub(super) fn is_the_way_to(&self, node: Node, path: &[u8]) -> bool {
+        let mut digest = DefaultHasher::new();
+        digest.write(path);
+        let digest = digest.finish();
+        *self.entered.borrow_mut().entry(node).or_insert(digest) == digest
     }
 
     pub(super) fn attributes(&self, node: Node) -> Answer<Attributes> {

@@ -1,8 +1,12 @@
-//! A filesystem of the image that cannot be mounted: nothing is said of what lies on it.
+//! What of an image cannot be seen: a filesystem that cannot be mounted, directories without an end.
+//! Nothing is said of what lies there.
+
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::assembly::Workshop;
+use crate::common::command::Done;
 use crate::host::has;
 use crate::program::guestprep;
 use crate::shell::sh;
@@ -47,4 +51,34 @@ fn nothing_found_is_no_pass_where_not_all_was_seen() {
     let scanned = guestprep(&scan, &workshop.disk).exits(3).json();
     let unread = scanned["unread"].to_string();
     assert!(unread.contains("/home is not mounted"), "{unread}");
+}
+
+/// A directory has one name. With two, one of them in itself, there are more paths than can be walked.
+#[test]
+fn directories_that_lead_back_to_themselves_end() {
+    if !has(&["mke2fs", "debugfs", "setpriv"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let folder = workshop.directory.path();
+    let make = "new 24; mkdir -p root/var/log/loop; echo x >root/var/log/loop/y.log
+        fstab <<<'LABEL=whole / ext4 defaults 0 1'; ext4 0 24 root -L whole
+        for name in a b c d; do debugfs -w -R \"ln /var/log/loop /var/log/loop/$name\" $disk; done 2>/dev/null
+        chmod 755 .; chmod 644 $disk";
+    sh(folder, &workshop.disk, make);
+    // The kernel sees to it that a directory has one name; without root its filesystem is read here.
+    let program = folder.join("guestprep");
+    std::fs::copy(env!("CARGO_BIN_EXE_guestprep"), &program).expect("a copy");
+    let done = Command::new("timeout")
+        .args(["-s", "KILL", "60", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(["audit", "--check", "log-files", "--format", "json", "--image"])
+        .arg(&workshop.disk)
+        .output();
+    let done = Done::of(done.expect("timeout"));
+    let report = done.json();
+    assert_eq!(report["guest"]["image"]["reader"], "user-space", "{report:#}");
+    let check = &report["checks"][0];
+    assert_eq!(check["verdict"], "unknown", "{check:#}");
+    assert!(check["reason"].to_string().contains("has another name too"), "{check:#}");
 }

@@ -38,7 +38,12 @@ impl Tree for Walk {
     }
 
     fn enter(&self, at: &Node, name: &[u8], _: &About, path: &[u8]) -> Result<Option<Node>> {
-        self.child_of(*at, name).map_err(|cause| said("list", path, cause))
+        let inside = self.child_of(*at, name).map_err(|cause| said("list", path, cause))?;
+        if inside.is_some_and(|inside| !self.is_the_way_to(inside, path)) {
+            let cause = "it is a directory that has another name too: the filesystem is damaged";
+            return Err(said("list", path, cause.to_owned()));
+        }
+        Ok(inside)
     }
 
     fn each(&self, at: &Node, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<()> {
