@@ -195,7 +195,7 @@ fn is_back(spot: &Spot, before: &Before, now: &Standing) -> Result<bool> {
         (Before::Link { target, attributes }, Standing::Link { target: now }) => {
             target == now && restores(attributes)?
         }
-        (Before::File { sha256, attributes, .. }, Standing::File { sha256: now }) => {
+        (Before::File { sha256, attributes }, Standing::File { sha256: now }) => {
             sha256 == now && restores(attributes)?
         }
         _ => false,

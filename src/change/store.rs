@@ -152,19 +152,18 @@ impl Store {
             let dir = self.runs.open_dir(&name)?;
             let header = dir.read(b"run.json", MAX_RECORD_FILE)?;
             let journal = dir.read(b"journal", MAX_RECORD_FILE)?;
+            let unfit = |file: &str, cause: String| {
+                Error::new("read", dir.shown(file), ErrorKind::Other, cause)
+            };
             let header: Header = match header.as_deref().map(serde_json::from_slice) {
                 Some(Ok(header)) => header,
                 _ if journal.is_none() => continue,
-                Some(Err(e)) => {
-                    return Err(Error::new("read", dir.shown("run.json"), ErrorKind::Other, e));
-                }
+                Some(Err(e)) => return Err(unfit("run.json", e.to_string())),
                 None => {
                     let shown = dir.shown("run.json");
                     return Err(Error::new("read", shown, ErrorKind::NotFound, "it is gone"));
                 }
             };
-            let unfit =
-                |file: &str, cause| Error::new("read", dir.shown(file), ErrorKind::Other, cause);
             if header.schema != Header::SCHEMA {
                 let cause = format!(
                     "its schema is {:?}, and this version reads {:?}: use the version that made it",
@@ -178,7 +177,12 @@ impl Store {
             }
             let journal =
                 Journal::parse(&journal.unwrap_or_default()).map_err(|(line, cause)| {
-                    unfit("journal", format!("line {line}: {cause}; see what made it"))
+                    unfit(
+                        "journal",
+                        format!(
+                            "line {line}: {cause}; another version made it, or something changed it"
+                        ),
+                    )
                 })?;
             runs.push(Run { header, journal, runs: Arc::clone(&self.runs), name });
         }

@@ -140,7 +140,9 @@ pub fn rollback(args: &RollbackArgs, image: &Path) -> Outcome {
         Some(made) if changed == default_copy(&image) => {
             let removed = sys::remove_made(&partial(&changed), made.id)
                 .and_then(|()| sys::remove_made(&changed, made.id));
-            removed.map_err(|error| Trouble::new(Exit::Failed, error).hint("see what it is"))?;
+            removed.map_err(|error| {
+                Trouble::new(Exit::Failed, error).hint("move it away and run the command again")
+            })?;
             "is removed"
         }
         _ => "is left, and yours to remove",

@@ -88,20 +88,18 @@ pub fn audit(guest: &Guest, settings: &Settings) -> Audit {
 }
 
 fn judge(guest: &Guest, spec: &CheckSpec) -> Verdict {
-    match judge_what_is_seen(guest, spec) {
-        Verdict::Pass => pass_of_what_was_not_seen(guest, spec).unwrap_or(Verdict::Pass),
-        verdict => verdict,
+    match (judge_what_is_seen(guest, spec), unseen(guest, spec)) {
+        // That nothing was found elsewhere is no pass.
+        (Verdict::Pass, Some(reason)) => Verdict::Unknown { reason, findings: Vec::new() },
+        (verdict, _) => verdict,
     }
 }
 
-/// What is looked for everywhere may lie on a filesystem of the image that could not be mounted: that
-/// nothing was found elsewhere is no pass.
-fn pass_of_what_was_not_seen(guest: &Guest, spec: &CheckSpec) -> Option<Verdict> {
-    let left_out = guest.disk_image()?.left_out();
-    let is_everywhere = matches!(spec.category, Category::Identity | Category::Residue);
-    let reason = left_out.join("; ");
-    (is_everywhere && !left_out.is_empty())
-        .then(|| Verdict::Unknown { reason, findings: Vec::new() })
+/// The filesystems of an image that could not be mounted, where the check looks everywhere.
+fn unseen(guest: &Guest, spec: &CheckSpec) -> Option<String> {
+    let looks_everywhere = matches!(spec.category, Category::Identity | Category::Residue);
+    let left_out = guest.disk_image().filter(|_| looks_everywhere)?.left_out();
+    (!left_out.is_empty()).then(|| left_out.join("; "))
 }
 
 fn judge_what_is_seen(guest: &Guest, spec: &CheckSpec) -> Verdict {

@@ -108,8 +108,10 @@ fn read(guest: &Guest) -> Fact<Option<Selinux>> {
     let (mut locked, mut shadow_type) = (None, None);
     if unlabelled.is_none() {
         locked = first_unlabelled(guest, &LOGIN)?;
-        shadow_type = label_type(guest, &GuestPath::from(SHADOW))?
-            .filter(|found| found.as_bytes() != SHADOW_TYPE);
+        let shadow = GuestPath::from(SHADOW);
+        if guest.stat(&shadow)?.is_some() {
+            shadow_type = label_type(guest, &shadow)?.filter(|t| t.as_bytes() != SHADOW_TYPE);
+        }
     }
     Ok(Some(Selinux {
         config,
@@ -142,9 +144,6 @@ fn first_unlabelled(guest: &Guest, paths: &[&str]) -> Fact<Option<GuestPath>> {
 /// The type of a file's label. A running SELinux shows the types of its initial contexts in the place of a label that is
 /// not there.
 fn label_type(guest: &Guest, path: &GuestPath) -> Fact<Option<ByteString>> {
-    if guest.stat(path)?.is_none() {
-        return Ok(None);
-    }
     let label = guest.root().xattr(path, "security.selinux")?;
     let of_type = label.as_ref().and_then(|l| l.as_bytes().split(|b| *b == b':').nth(2));
     Ok(of_type.filter(|t| *t != b"unlabeled_t" && *t != b"file_t").map(ByteString::from))

@@ -189,7 +189,8 @@ pub fn print(content: &[u8]) -> Result<()> {
     }
 }
 
-/// Say a line on standard error, with what hides in it made [`visible`]. Where it cannot be said it is lost: `eprintln!` would panic, and
+/// Say a line on standard error, with what hides in it made [`visible`]. Where it cannot be said it
+/// is lost: `eprintln!` would panic, and
 /// a log on a full disk, or a reader that has gone away, must not end a run between two steps.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "guestprep: {}", visible(line));

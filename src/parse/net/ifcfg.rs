@@ -34,20 +34,9 @@ const MORE: [&str; 6] = [
 
 /// Whether the network scripts, ifcfg-rh and wicked pass over a file of this name: a backup, or one of a package.
 pub fn is_ignored(name: &[u8]) -> bool {
-    const ENDINGS: [&[u8]; 11] = [
-        b"~",
-        b".bak",
-        b".old",
-        b".orig",
-        b".rpmnew",
-        b".rpmorig",
-        b".rpmsave",
-        b".scpmbackup",
-        b".augnew",
-        b".augsave",
-        b".augtmp",
-    ];
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    const ENDINGS: &str =
+        "~ .bak .old .orig .rpmnew .rpmorig .rpmsave .scpmbackup .augnew .augsave .augtmp";
+    ENDINGS.split(' ').any(|ending| name.ends_with(ending.as_bytes()))
 }
 
 /// Reads a file; `suffix` is its name after `ifcfg-`. It holds one profile.
@@ -102,26 +91,30 @@ impl File<'_> {
         self.values.get(key)
     }
 
+    fn is_any(&self, key: &str, words: &[&str]) -> bool {
+        let is =
+            |value: &[u8]| words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
+        self.get(key).is_some_and(is)
+    }
+
     fn is_yes(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case(b"yes"))
+        self.is_any(key, &["yes"])
     }
 
     /// Red Hat's words for yes.
     fn is_true(&self, key: &str) -> bool {
-        const WORDS: [&[u8]; 5] = [b"yes", b"y", b"true", b"t", b"1"];
-        self.get(key).is_some_and(|value| WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)))
+        self.is_any(key, &["yes", "y", "true", "t", "1"])
     }
 
     /// NetworkManager's words for no.
     fn is_false(&self, key: &str) -> bool {
-        const WORDS: [&[u8]; 5] = [b"no", b"n", b"false", b"f", b"0"];
-        self.get(key).is_some_and(|value| WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)))
+        self.is_any(key, &["no", "n", "false", "f", "0"])
     }
 
     fn at_boot(&self) -> bool {
         match self.flavour {
             // Red Hat's scripts pass over a file that says no, whatever its case, and nothing else.
-            Flavour::RedHat => !self.get("ONBOOT").is_some_and(|v| v.eq_ignore_ascii_case(b"no")),
+            Flavour::RedHat => !self.is_any("ONBOOT", &["no"]),
             Flavour::Suse => {
                 let mode = self.get("STARTMODE").unwrap_or_default();
                 ![&b"off"[..], b"manual"].iter().any(|no| mode.eq_ignore_ascii_case(no))
@@ -174,7 +167,7 @@ impl File<'_> {
             // A bridge of Open vSwitch says it by a variable of its own (ifup-ovs).
             Flavour::RedHat => {
                 matches!(protocol.as_slice(), b"dhcp" | b"bootp")
-                    || self.get("OVSBOOTPROTO").is_some_and(|v| v.eq_ignore_ascii_case(b"dhcp"))
+                    || self.is_any("OVSBOOTPROTO", &["dhcp"])
             }
             Flavour::Suse => protocol.starts_with(b"dhcp") && !protocol.starts_with(b"dhcp6"),
         }
@@ -243,12 +236,9 @@ impl File<'_> {
     }
 
     fn fixed(&self) -> Vec<Fixed> {
-        let no_v6 = self.flavour == Flavour::RedHat
-            && self.get("IPV6INIT").is_some_and(|value| value.eq_ignore_ascii_case(b"no"));
+        let no_v6 = self.flavour == Flavour::RedHat && self.is_any("IPV6INIT", &["no"]);
         // SUSE: an interface that is only there for others to stand on.
-        if self.flavour == Flavour::Suse
-            && self.get("BOOTPROTO").is_some_and(|value| value.eq_ignore_ascii_case(b"none"))
-        {
+        if self.flavour == Flavour::Suse && self.is_any("BOOTPROTO", &["none"]) {
             return Vec::new();
         }
         self.values
